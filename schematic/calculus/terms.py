@@ -1,0 +1,228 @@
+"""The whole calculus on one screen: densities and the terms that objectives are made of. Frozen, no torch.
+
+An objective is a term. It is printed (text, LaTeX), evaluated exactly on finite tables, and compiled to code
+from the very same value; no formula is ever a stored string. Letters come from the variables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Literal
+
+from schematic.core.source import NOWHERE, Span
+
+Kind = Literal["explicit", "implicit", "blue", "prior", "data", "indicator", "cases"]
+
+
+@dataclass(frozen=True)
+class Density:
+    """A conditional distribution as it stands in a formula: q_eta(z | x, y=0).
+
+    kind       explicit: can be scored · implicit: hollow, target = G(given) · blue: b or its reverse b^r
+               · prior, data: given distributions p(z), p_data(x, t) · indicator: uniform p(y)
+               · cases: defined domain by domain, p_theta(x|y) of Eq. 6, with the code encapsulated (Eq. 3)
+    values     the domain variables that stand at a fixed value here: (("y", 0),)
+    fixed_at   the value of y at which it is degenerate: fixed, without parameters
+    reverse    blue: y and 1-y exchanged
+    perfect    blue: q_*, which reads the origin of the sample, its last given variable
+    stopped    at theta_0: what is sampled from it passes no gradient
+    cases      for kind cases, per value of its domain variable the draws that define it
+    domains    names of the values of the domain variable, for printing
+    """
+
+    kind: Kind
+    letter: str
+    group: str | None
+    targets: tuple[str, ...]
+    given: tuple[str, ...] = ()
+    factor: str | None = None
+    values: tuple[tuple[str, int], ...] = ()
+    fixed_at: int | None = None
+    reverse: bool = False
+    perfect: bool = False
+    stopped: bool = False
+    temperature: float = 1.0
+    cases: tuple[tuple[Density, ...], ...] = ()
+    domains: int = 2
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+    @property
+    def target(self) -> str:
+        return self.targets[0]
+
+    def value(self, variable: str) -> int | None:
+        """The value at which a domain variable stands here, None while it is free."""
+        return dict(self.values).get(variable)
+
+    def mentions(self, variable: str) -> bool:
+        return variable in self.targets or variable in self.given
+
+
+@dataclass(frozen=True)
+class Log:
+    """log f, in nats."""
+
+    density: Density
+
+
+@dataclass(frozen=True)
+class KL:
+    """KL(left || right) over the left density's target, the conditioning variables of both being given; in nats."""
+
+    left: Density
+    right: Density
+
+
+@dataclass(frozen=True)
+class Expect:
+    """E_draws[body]; draws in ancestral order, each binds its targets."""
+
+    draws: tuple[Density, ...]
+    body: Term
+
+
+@dataclass(frozen=True)
+class Mass:
+    """density(...) * body: a probability that weighs, for example q^r(y=0 | x) in Eq. 23; passes no gradient."""
+
+    density: Density
+    body: Term
+
+
+@dataclass(frozen=True)
+class Scale:
+    factor: Fraction | float
+    body: Term
+
+
+@dataclass(frozen=True)
+class Add:
+    terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True)
+class Where:
+    """The term in the listed values of a domain variable, nothing in the others, for the reason given."""
+
+    variable: str
+    values: tuple[int, ...]
+    reason: str
+    body: Term
+
+
+Term = Log | KL | Expect | Mass | Scale | Add | Where
+ZERO = Add(())
+
+
+def children(term: Term) -> tuple[Term, ...]:
+    match term:
+        case Log() | KL():
+            return ()
+        case Expect(body=body) | Mass(body=body) | Scale(body=body) | Where(body=body):
+            return (body,)
+        case Add(terms):
+            return terms
+
+
+def rebuild(term: Term, new: tuple[Term, ...]) -> Term:
+    """The same node over other children."""
+    match term:
+        case Log() | KL():
+            return term
+        case Expect() | Mass() | Scale() | Where():
+            return replace(term, body=new[0])
+        case Add():
+            return Add(new)
+
+
+def densities(term: Term) -> tuple[Density, ...]:
+    """Every density of a term, those inside draws and cases included, in reading order."""
+    match term:
+        case Log(d):
+            own: tuple[Density, ...] = (d,)
+        case KL(left, right):
+            own = (left, right)
+        case Mass(d, _):
+            own = (d,)
+        case Expect(draws, _):
+            own = tuple(e for d in draws for e in (d, *(c for case in d.cases for c in case)))
+        case _:
+            own = ()
+    return (*own, *(d for t in children(term) for d in densities(t)))
+
+
+def substitute(term: Term, variable: str, value: int) -> Term:
+    """The term with a domain variable at a value, wherever it is not bound again."""
+
+    def at(d: Density) -> Density:
+        return replace(d, values=(*d.values, (variable, value))) if d.mentions(variable) else d
+
+    match term:
+        case Log(d):
+            return Log(at(d))
+        case KL(left, right):
+            return KL(at(left), at(right))
+        case Mass(d, body):
+            return Mass(at(d), substitute(body, variable, value))
+        case Expect(draws, body):
+            bound = any(variable in d.targets and d.value(variable) is None for d in draws)
+            inner = body if bound else substitute(body, variable, value)
+            return Expect(tuple(d if variable in d.targets else at(d) for d in draws), inner)
+        case _:
+            return rebuild(term, tuple(substitute(t, variable, value) for t in children(term)))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One rewrite of a derivation: the rule's name and reason, the term after it, and what it assumed or dropped."""
+
+    rule: str
+    reason: str
+    equation: str
+    after: Term
+    assumptions: tuple[str, ...] = ()
+    dropped: tuple[Term, ...] = ()
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """From the paper's form to the unfolded one."""
+
+    start: Term
+    steps: tuple[Step, ...]
+
+    @property
+    def end(self) -> Term:
+        return self.steps[-1].after if self.steps else self.start
+
+
+@dataclass(frozen=True)
+class Summand:
+    """One term of an unfolded objective: scale * E_outer E_draws[ prod masses * atom ]. `scale` carries the sign.
+
+    `branch` is the domain's number (in reading 3 the origin), None where there is no indicator.
+    Reading 3 alone has `outer` draws, at theta_0, and the `component`, the y inferred from the outer sample;
+    a variable among `draws` hides the outer one of its name.
+    """
+
+    scale: Fraction | float
+    outer: tuple[Density, ...]
+    draws: tuple[Density, ...]
+    masses: tuple[Density, ...]
+    atom: Log | KL
+    branch: int | None = None
+    component: int | None = None
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What the groups of one update maximize together."""
+
+    groups: tuple[str, ...]
+    derivation: Derivation
+    summands: tuple[Summand, ...]
+
+    @property
+    def term(self) -> Term:
+        return self.derivation.end

@@ -1,0 +1,1 @@
+"""Floor 6: parses arguments and calls; nothing more."""

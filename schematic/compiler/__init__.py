@@ -1,0 +1,1 @@
+"""Floor 3: a graph becomes objectives, a plan, a program."""

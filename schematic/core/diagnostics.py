@@ -1,0 +1,84 @@
+"""Diagnostics are data: a stable code, a place, what is wrong in a user's words, and how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from schematic.core.source import Span
+
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One finding. `code` is stable once shipped (`SG204`)."""
+
+    code: str
+    severity: Severity
+    span: Span
+    message: str
+    help: str = ""
+
+    def render(self) -> str:
+        """The finding as text: `path:LINE:COLUMN: severity[CODE]: message`, the marked line, the help."""
+        span = self.span
+        head = f"{span.source.path}:{span.line}:{span.column}: {self.severity}[{self.code}]: {self.message}"
+        text = span.source.line(span.line)
+        width = max(1, min(span.end - span.start, len(text) - span.column + 1))
+        number = str(span.line)
+        pad = "".join("\t" if c == "\t" else " " for c in text[: span.column - 1])
+        lines = [head, f"  {number} | {text}", f"  {' ' * len(number)} | {pad}{'^' * width}"]
+        if self.help:
+            first, *rest = self.help.splitlines()
+            lines += [f"  help: {first}", *(f"        {line}" for line in rest)]
+        return "\n".join(lines)
+
+
+def error(code: str, span: Span, message: str, help: str = "") -> Diagnostic:
+    return Diagnostic(code, "error", span, message, help)
+
+
+def warning(code: str, span: Span, message: str, help: str = "") -> Diagnostic:
+    return Diagnostic(code, "warning", span, message, help)
+
+
+def note(code: str, span: Span, message: str, help: str = "") -> Diagnostic:
+    return Diagnostic(code, "note", span, message, help)
+
+
+class SchematicError(Exception):
+    """Raised once, with every diagnostic that was collected (warnings and notes too)."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
+        super().__init__("\n".join(d.render() for d in self.diagnostics))
+
+
+class Report:
+    """Collects diagnostics while a stage reads on after an error."""
+
+    def __init__(self) -> None:
+        self._found: dict[Diagnostic, None] = {}
+
+    def __iter__(self) -> Iterator[Diagnostic]:
+        return iter(self._found)
+
+    def add(self, *diagnostics: Diagnostic) -> None:
+        """Keeps each finding once, in the order of discovery."""
+        self._found.update(dict.fromkeys(diagnostics))
+
+    @property
+    def failed(self) -> bool:
+        return any(d.severity == "error" for d in self)
+
+    def check(self) -> None:
+        """Raises SchematicError with everything found so far if any of it is an error."""
+        if self.failed:
+            raise SchematicError(in_order(self))
+
+
+def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Diagnostics by file, then by place."""
+    return tuple(sorted(diagnostics, key=lambda d: (d.span.source.path, d.span.start, d.code)))

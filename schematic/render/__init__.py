@@ -1,0 +1,1 @@
+"""Floor 4: drawings and derivation pages."""

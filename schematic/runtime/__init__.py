@@ -1,0 +1,1 @@
+"""Floor 4: data, training, checkpoints; loads and trains emitted programs."""
