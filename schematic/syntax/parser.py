@@ -1,0 +1,165 @@
+"""Text to syntax tree. After an error reading goes on at the next statement, so that one run reports all of them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import replace
+from typing import Any, cast
+
+from lark.exceptions import UnexpectedToken
+
+from schematic.core.diagnostics import Report
+from schematic.core.source import Source
+from schematic.syntax import ast
+from schematic.syntax.builder import Deep, Rows, Slip
+from schematic.syntax.grammar import tables
+from schematic.syntax.lexer import lex
+from schematic.syntax.slips import Failure, Level, begins_line, explain, opens
+from schematic.syntax.tokens import END, Token
+
+
+def parse(source: Source, report: Report) -> ast.File:
+    """The file, with its comments. What could not be read is in the report and left out."""
+    lexed = lex(source, report)
+    file = _Reading("file", lexed.tokens, report).result
+    read = file if isinstance(file, ast.File) else ast.File(())
+    return replace(read, comments=lexed.comments)
+
+
+def parse_statements(source: Source, report: Report) -> tuple[ast.Statement, ...]:
+    """The statements of a block, without its braces (`--with 'STATEMENTS'`)."""
+    rows = _Reading("statements", lex(source, report).tokens, report).result
+    return tuple(rows) if isinstance(rows, Rows) else ()
+
+
+def parse_expression(source: Source, report: Report) -> ast.ModelExpr | None:
+    """A model expression, `swap(InfoGAN, x, z)`; None, and errors in the report, if it is none."""
+    deep = _Reading("sum", lex(source, report).tokens, report).result
+    return deep.expr if isinstance(deep, Deep) else None
+
+
+def parse_net(source: Source, report: Report) -> ast.Call | None:
+    """A net, `D then mlp(128)`; None, and errors in the report, if it is none."""
+    net = _Reading("net", lex(source, report).tokens, report).result
+    return net if isinstance(net, ast.Call) else None
+
+
+class _Reading:
+    """One pass over the tokens. `result` is what the start rule built, or None."""
+
+    def __init__(self, start: str, tokens: tuple[Token, ...], report: Report) -> None:
+        self._start = start
+        self._tokens = tokens
+        self._report = report
+        self._parser = tables().parse_interactive(start=start)
+        self._values: list[Any] = self._parser.parser_state.value_stack
+        self.result = self._read()
+
+    def _read(self) -> object:
+        place, failed_at = 0, -1
+        while True:
+            try:
+                result = self._feed(self._tokens[place])
+            except UnexpectedToken as problem:
+                resume = self._recover(place, frozenset(problem.expected))
+            except Slip as slip:
+                self._report.add(slip.diagnostic)
+                self._unwind()
+                resume = self._next_statement(place)
+            else:
+                if self._tokens[place].type == END:
+                    return result
+                place += 1
+                continue
+            if resume == failed_at and not self._values:  # nothing left to give up but the token itself
+                if self._tokens[resume].type == END:
+                    return None
+                resume = self._next_statement(resume + 1)
+            place = failed_at = resume
+
+    def _feed(self, token: Token) -> object:
+        return self._parser.feed_token(cast(Any, token))
+
+    # --- after an error -----------------------------------------------------------------------------------
+
+    def _recover(self, place: int, expected: frozenset[str]) -> int:
+        """Reports the failure at a token; returns where reading goes on."""
+        failure = self._failure(place, expected)
+        verdict = explain(failure)
+        self._report.add(verdict.diagnostic)
+        try:
+            for token in verdict.feed:
+                self._feed(token)
+        except (UnexpectedToken, Slip):
+            pass
+        else:
+            if verdict.feed:
+                return place if verdict.resume is None else verdict.resume
+        self._unwind()
+        if verdict.closes:
+            self._feed(Token("RBRACE", "}", self._tokens[place].span))
+        if verdict.retracts and self._values and isinstance(self._values[-1], Rows):
+            self._values[-1].pop()
+        if verdict.resume is not None:
+            return verdict.resume
+        return self._past_header(failure) or self._next_statement(place)
+
+    def _failure(self, place: int, expected: frozenset[str]) -> Failure:
+        values = self._values
+        bottom = len(values)
+        while bottom and not _holds_statements(values[bottom - 1]):
+            bottom -= 1
+        first = values[bottom].span.start if bottom < len(values) and hasattr(values[bottom], "span") else None
+        begin = place if first is None else bisect_left(self._tokens, first, hi=place, key=lambda t: t.span.start)
+        braces = [i for i, value in enumerate(values) if isinstance(value, Token) and value.type == "LBRACE"]
+        brace = values[braces[-1]] if braces else None
+        level: Level = "file" if self._start == "file" else "block" if self._start == "statements" else "expression"
+        if braces:
+            before = values[braces[-1] - 1]
+            level = "train" if isinstance(before, Token) and before.type == "TRAIN" else "block"
+        rows = values[bottom - 1] if bottom else None
+        previous = rows[-1] if isinstance(rows, Rows) and rows else None
+        return Failure(self._tokens, place, begin, expected, level, brace, previous)
+
+    def _unwind(self) -> None:
+        """Gives up the statement that is being read."""
+        states = self._parser.parser_state.state_stack
+        while self._values and not _holds_statements(self._values[-1]):
+            self._values.pop()
+            states.pop()
+
+    def _past_header(self, failure: Failure) -> int | None:
+        """Into the block of a model or training statement whose head was given up, if it has one."""
+        tokens, begin = self._tokens, failure.begin
+        opener = tokens[begin]
+        if begin == failure.place or opener.type not in ("MODEL", "TRAIN"):
+            return None
+        for place in range(failure.place, len(tokens)):
+            if tokens[place].type == "LBRACE":
+                head = (opener, Token("NAME", "_", opener.span)) if opener.type == "MODEL" else (opener,)
+                for token in (*head, tokens[place]):
+                    self._feed(token)
+                return place + 1
+            if tokens[place].type in (END, "RBRACE") or begins_line(tokens, place) and opens(tokens, place, "block"):
+                return None
+        return None
+
+    def _next_statement(self, place: int) -> int:
+        """The next place, on a line of its own or at `place`, at which a statement begins or the block ends."""
+        failure = self._failure(place, frozenset())
+        inside = failure.brace is not None
+        depth = 0
+        for at in range(place, len(self._tokens)):
+            token = self._tokens[at]
+            if token.type == END or (token.type == "RBRACE" and inside and depth == 0):
+                return at
+            if (at == place or begins_line(self._tokens, at)) and (
+                opens(self._tokens, at, failure.level) if depth == 0 else token.type in ("MODEL", "USE")
+            ):
+                return at
+            depth = max(0, depth + (token.type == "LBRACE") - (token.type == "RBRACE"))
+        return len(self._tokens) - 1
+
+
+def _holds_statements(value: object) -> bool:
+    return isinstance(value, Rows) or (isinstance(value, Token) and value.type == "LBRACE")
