@@ -203,15 +203,14 @@ class Builder:
         options = tuple((a.name, a.value) for a in given if isinstance(a, Named))
         return ast.Call(name, args, options, None, len(parts) > 1, span=_span(parts))
 
-    def arguments(self, parts: Parts) -> tuple[Any, ...]:
-        given = tuple(p for p in parts if not isinstance(p, Token))
-        named = False
-        for argument in given:
-            if named and not isinstance(argument, Named):
-                words = "named options come after the positional ones"
-                raise Slip(error("SG035", argument.span, words))
-            named = isinstance(argument, Named)
-        return given
+    def arguments(self, parts: Parts) -> Parts:
+        if len(parts) == 1:
+            return parts
+        given, _, argument = parts
+        if isinstance(given[-1], Named) and not isinstance(argument, Named):
+            raise Slip(error("SG035", argument.span, "named options come after the positional ones"))
+        given.append(argument)  # in place: long lists stay linear
+        return cast(Parts, given)
 
     move_arguments = arguments
 
@@ -247,7 +246,7 @@ class Builder:
 
     def move(self, parts: Parts) -> Deep:
         args = parts[4] if len(parts) > 5 else ()
-        move = ast.Move(_name(parts[0]), parts[2].expr, args, span=_span(parts))
+        move = ast.Move(_name(parts[0]), parts[2].expr, tuple(args), span=_span(parts))
         return _raised(parts[2].height + 1, move)
 
     def group(self, parts: Parts) -> Deep:
