@@ -1,0 +1,197 @@
+"""How a term is set, once for text and LaTeX: a row of tokens, each of which either printer can write.
+
+The one traversal: `text.py` and `latex.py` differ in the spelling of tokens alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import assert_never
+
+from schematic.calculus.terms import KL, Add, Density, Expect, Log, Mass, Scale, Term, Where
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A sign that is written one way in text and another in LaTeX."""
+
+    text: str
+    latex: str
+
+
+@dataclass(frozen=True)
+class Name:
+    """A variable, or the name of parameters (Greek ones are written as letters)."""
+
+    name: str
+    variable: bool = True
+
+
+@dataclass(frozen=True)
+class Number:
+    value: Fraction | float
+
+
+@dataclass(frozen=True)
+class Join:
+    """The plus or minus between two summands: where a line may be broken, the outermost first."""
+
+    sign: str
+    depth: int
+
+
+@dataclass(frozen=True)
+class Script:
+    """A subscript of parameters, or the bound variables under an expectation."""
+
+    row: Row
+    wide: bool = False
+
+
+Token = Mark | Name | Number | Join | Script
+Row = tuple[Token, ...]
+
+MINUS = Mark("−", "-")
+LOG = Mark("log ", r"\log ")
+OPEN, CLOSE = Mark("[", "["), Mark("]", "]")
+LEFT, RIGHT = Mark("(", "("), Mark(")", ")")
+COMMA = Mark(", ", ",\\,")
+SPACE = Mark(" ", r"\,")
+BAR = Mark(" | ", r"\mid ")
+PARALLEL = Mark(" ‖ ", r"\,\Vert\,")
+TILDE = Mark(" ~ ", r"\sim ")
+EQUALS = Mark(" = ", "=")
+IS = Mark("=", "=")
+EXPECTATION = Mark("E", r"\mathbb{E}")
+DIVERGENCE = Mark("KL", r"\mathrm{KL}")
+REVERSE = Mark("ʳ", "^{r}")
+ZERO = Mark("0", "0")
+
+
+def layout(term: Term) -> Row:
+    """A term as a row of tokens."""
+    return _sum(term, 0)
+
+
+def layout_density(d: Density) -> Row:
+    """A density as it stands in a formula: q_eta(z | x, y=0)."""
+    perfect = (Mark("_*", "_{*}"),) if d.perfect else ()
+    sign = (Mark(d.letter, d.letter), *(perfect or _parameters(d)), *((REVERSE,) if d.reverse else ()))
+    targets = _listed(tuple(_variable(d, v) for v in d.targets))
+    given = _listed(tuple(_variable(d, v) for v in d.given))
+    condition = (BAR, *given) if given else ()
+    heat = (Mark("; T=", r";\,T{=}"), Number(d.temperature)) if d.temperature != 1 else ()
+    return (*sign, LEFT, *targets, *condition, *heat, RIGHT)
+
+
+# --- densities ------------------------------------------------------------------------------------------------
+
+
+def _listed(rows: tuple[Row, ...], separator: Mark = COMMA) -> Row:
+    return tuple(t for i, row in enumerate(rows) for t in ((separator, *row) if i else row))
+
+
+def _variable(d: Density, name: str) -> Row:
+    """z, or y=0 where it stands at a value."""
+    value = d.value(name)
+    return (Name(name),) if value is None else (Name(name), IS, Number(Fraction(value)))
+
+
+def _parameters(d: Density, suffix: str = "") -> Row:
+    """The subscript of a letter: the groups, at theta_0 if samples pass no gradient; p_data of what is empirical."""
+    if d.kind == "data":
+        return (Script((Mark("data", r"\mathrm{data}"),)),)
+    if d.group is None:
+        return ()
+    zero = (Mark("₀", "_{0}"),) if d.stopped else ()
+    groups = _listed(tuple((Name(g, variable=False), *zero) for g in d.group.split(",")), Mark(",", ","))
+    return (Script((*groups, *((Mark(",", ","), Name(suffix, variable=False)) if suffix else ()))),)
+
+
+def _map(d: Density) -> Row:
+    """x = G_theta(z), Eq. 3: G the map of a factor p, E (Eq. 34) that of a factor q; in its domain y goes unsaid."""
+    suffix = (d.factor or "").partition(".")[2]
+    letter = {"p": "G", "q": "E"}.get(d.letter, d.letter)
+    given = _listed(tuple((Name(v),) for v in d.given if d.value(v) is None))
+    return (Name(d.target), EQUALS, Mark(letter, letter), *_parameters(d, suffix), LEFT, *given, RIGHT)
+
+
+def _sampled(d: Density) -> Row:
+    """z ~ p(z), (x, t) ~ p_data(x, t), x = G_theta(z)."""
+    if d.kind == "implicit":
+        return _map(d)
+    names = _listed(tuple((Name(v),) for v in d.targets))
+    left = names if len(d.targets) == 1 else (LEFT, *names, RIGHT)
+    return (*left, TILDE, *layout_density(d))
+
+
+# --- terms ----------------------------------------------------------------------------------------------------
+
+
+def _sum(term: Term, depth: int) -> Row:
+    """A term where a sum may stand: at the outermost, and inside brackets."""
+    terms = term.terms if isinstance(term, Add) else (term,)
+    row: list[Token] = []
+    for i, t in enumerate(terms):
+        factor, body = _coefficient(t)
+        if i:
+            row.append(Join("−" if factor < 0 else "+", depth))
+        elif factor < 0:
+            row.append(MINUS)
+        row += _scaled(abs(factor), body, depth)
+    return tuple(row) or (ZERO,)
+
+
+def _coefficient(term: Term) -> tuple[Fraction | float, Term]:
+    factor: Fraction | float = Fraction(1)
+    while isinstance(term, Scale):
+        factor, term = factor * term.factor, term.body
+    return factor, term
+
+
+def _scaled(factor: Fraction | float, body: Term, depth: int) -> Row:
+    number: Row = () if factor == 1 else (Number(factor), SPACE)
+    return (*number, *_product(body, depth))
+
+
+def _bracket(body: Term, depth: int) -> Row:
+    return (OPEN, *_sum(body, depth + 1), CLOSE)
+
+
+def _product(term: Term, depth: int) -> Row:
+    """A term where a factor may stand: sums and scales in brackets."""
+    match term:
+        case Log(d):
+            return (LOG, *layout_density(d))
+        case KL(left, right):
+            return (DIVERGENCE, LEFT, *layout_density(left), PARALLEL, *layout_density(right), RIGHT)
+        case Expect((), body):
+            return _bracket(body, depth)
+        case Expect(draws, body):
+            inside = _product(body, depth) if isinstance(body, Expect) and body.draws else _bracket(body, depth)
+            between = (SPACE,) if isinstance(body, Expect) and body.draws else ()
+            return (*_expectations(draws), *between, *inside)
+        case Mass(d, body):
+            return (*layout_density(d), SPACE, *_product(body, depth))
+        case Where(variable, values, _, body):
+            listed = _listed(tuple((Number(Fraction(v)),) for v in values), Mark(",", ","))
+            some: Row = (Mark(" ∈ {", r"\in\{"), *listed, Mark("}", r"\}"))
+            guard = (Name(variable), *((IS, *listed) if len(values) == 1 else some))
+            return (OPEN, *guard, Mark(": ", r":\,"), *_sum(body, depth + 1), CLOSE)
+        case Scale() | Add():
+            return _bracket(term, depth)
+        case _:
+            assert_never(term)
+
+
+def _expectations(draws: tuple[Density, ...]) -> Row:
+    """E_{p(y)} E_{p_theta(x | y)}; E_{z ~ p(z), x = G_theta(z)} where a map is among the draws."""
+    first, rest = draws[0], draws[1:]
+    if first.kind == "indicator" and rest:
+        return (*_expectations((first,)), SPACE, *_expectations(rest))
+    if any(d.kind == "implicit" for d in draws):
+        row = _listed(tuple(_sampled(d) for d in draws))
+    else:
+        row = _listed(tuple(layout_density(d) for d in draws), SPACE)
+    return (EXPECTATION, Script(row, wide=True))
