@@ -1,1 +1,1 @@
-"""Floor 4: drawings and derivation pages."""
+"""Floor 4: drawings of a model (SVG, PNG, PDF, DOT, TikZ), its derivation as text, LaTeX and HTML, notebooks."""

@@ -1,0 +1,154 @@
+"""Where the variables stand: by their order and by which of them are joined, never by marks or directions of arrows.
+
+So a model and its moves have their variables in the same places, and one sees which arrows changed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Sequence
+from itertools import combinations
+from math import atan2, cos, hypot, pi, sin
+
+from schematic.render.geometry import Point, point_to_segment, segments_cross
+
+Pairs = Collection[tuple[int, int]]
+Matrix = list[list[float]]
+
+SPACING = 200.0
+"""The usual length of an arrow, centre to centre: room for a label of two or three variables."""
+NEAREST = 165.0
+"""No two nodes stand nearer than this."""
+SWEEPS = 600
+
+
+def places(count: int, pairs: Pairs, anchor: int | None, rightward: Sequence[float]) -> tuple[Point, ...]:
+    """Places of `count` nodes, around the origin.
+
+    Stress majorization (Gansner, Koren and North, 2004): drawn distances come near to graph distances. Then the
+    picture is turned so that the indicator (`anchor`) stands below the others, or the long side is level, and
+    mirrored so that what has more `rightward` stands to the right and, last, what was declared first to the left.
+    """
+    if count == 1:
+        return ((0.0, 0.0),)
+    distances = _distances(count, pairs, anchor)
+    starts = (tuple(range(count)), _walk(count, pairs), _walk(count, pairs, backwards=True))
+    found = [_majorize(distances, start) for start in dict.fromkeys(starts)]
+    best = min(found, key=lambda p: _untidiness(p, pairs, distances))
+    return _scaled(_upright(best, anchor, rightward), pairs)
+
+
+def _distances(count: int, pairs: Pairs, anchor: int | None) -> Matrix:
+    """Steps between nodes. The indicator is drawn as near to all as it is to one: every domain has every variable."""
+    steps = [[float("inf")] * count for _ in range(count)]
+    for start in range(count):
+        steps[start][start] = 0.0
+        queue = deque([start])
+        while queue:
+            here = queue.popleft()
+            for there in _neighbours(here, pairs):
+                if steps[start][there] == float("inf"):
+                    steps[start][there] = steps[start][here] + 1
+                    queue.append(there)
+    for i, j in combinations(range(count), 2):
+        step = min(steps[i][j], 3.0)
+        if anchor in (i, j):
+            step = max(1.0, step - 1)
+        steps[i][j] = steps[j][i] = step
+    return steps
+
+
+def _neighbours(node: int, pairs: Pairs) -> list[int]:
+    return sorted({b for a, b in pairs if a == node} | {a for a, b in pairs if b == node})
+
+
+def _walk(count: int, pairs: Pairs, backwards: bool = False) -> tuple[int, ...]:
+    """The nodes in the order of a depth-first walk."""
+    order: dict[int, None] = {}
+    stack = list(range(count)) if backwards else list(range(count))[::-1]
+    while stack:
+        here = stack.pop()
+        if here not in order:
+            order[here] = None
+            stack.extend(n for n in reversed(_neighbours(here, pairs)) if n not in order)
+    return tuple(order)
+
+
+def _majorize(distances: Matrix, order: Sequence[int]) -> list[Point]:
+    """Nodes from a circle, in the order given, to a local minimum of the stress."""
+    count = len(order)
+    # Unequal radii: a regular polygon would be a saddle from which a path could not unfold.
+    angle = {node: 2 * pi * k / count for k, node in enumerate(order)}
+    radius = {node: 1 + 0.01 * k for k, node in enumerate(order)}
+    spots = [(radius[i] * cos(angle[i]), radius[i] * sin(angle[i])) for i in range(count)]
+    for _ in range(SWEEPS):
+        before = list(spots)
+        for i in range(count):
+            x = y = total = 0.0
+            for j in range(count):
+                if j == i:
+                    continue
+                dx, dy = spots[i][0] - spots[j][0], spots[i][1] - spots[j][1]
+                pull = distances[i][j] / (hypot(dx, dy) or 1e-9)
+                weight = distances[i][j] ** -2
+                x += weight * (spots[j][0] + dx * pull)
+                y += weight * (spots[j][1] + dy * pull)
+                total += weight
+            spots[i] = x / total, y / total
+        if max(_length(a, b) for a, b in zip(before, spots, strict=True)) < 1e-7:
+            break
+    return spots
+
+
+def _untidiness(spots: Sequence[Point], pairs: Pairs, distances: Matrix) -> tuple[float, float]:
+    """Crossings of straight lines and nodes on lines, then stress; rounded, so that equal pictures stay equal."""
+    faults = sum(segments_cross(spots[a], spots[b], spots[c], spots[d]) for (a, b), (c, d) in combinations(sorted(pairs), 2))
+    faults += sum(
+        2 * (point_to_segment(spots[k], spots[a], spots[b]) < 0.25)
+        for a, b in pairs
+        for k in range(len(spots))
+        if k not in (a, b)
+    )
+    stress = sum(
+        (_length(spots[i], spots[j]) / distances[i][j] - 1) ** 2 for i, j in combinations(range(len(spots)), 2)
+    )
+    return faults, round(stress, 6)
+
+
+def _length(a: Point, b: Point) -> float:
+    return hypot(a[0] - b[0], a[1] - b[1])
+
+
+def _upright(spots: Sequence[Point], anchor: int | None, rightward: Sequence[float]) -> list[Point]:
+    count = len(spots)
+    cx, cy = sum(p[0] for p in spots) / count, sum(p[1] for p in spots) / count
+    centred = [(x - cx, y - cy) for x, y in spots]
+    if anchor is not None and count > 2:
+        turn = pi / 2 - atan2(centred[anchor][1], centred[anchor][0])
+    else:
+        xx, yy = sum(x * x for x, _ in centred), sum(y * y for _, y in centred)
+        turn = -0.5 * atan2(2 * sum(x * y for x, y in centred), xx - yy)
+    turned = [(x * cos(turn) - y * sin(turn), x * sin(turn) + y * cos(turn)) for x, y in centred]
+    if _leaning([x for x, _ in turned], rightward) < 0:
+        turned = [(-x, y) for x, y in turned]
+    if anchor is None and _leaning([y for _, y in turned], (0.0,) * count) < 0:
+        turned = [(x, -y) for x, y in turned]
+    return turned
+
+
+def _leaning(values: Sequence[float], wanted: Sequence[float]) -> float:
+    """Positive if larger values go with what is wanted there, or else with later nodes."""
+    for weights in (wanted, [float(i) for i in range(len(values))]):
+        mean = sum(weights) / len(weights)
+        lean = sum(v * (w - mean) for v, w in zip(values, weights, strict=True))
+        if abs(lean) > 1e-3:
+            return lean
+    return 0.0
+
+
+def _scaled(spots: Sequence[Point], pairs: Pairs) -> tuple[Point, ...]:
+    """Joined nodes about SPACING apart, no two nearer than NEAREST; rounded, so that machines agree."""
+    joined = [_length(spots[a], spots[b]) for a, b in sorted(pairs)] or [1.0]
+    nearest = min(_length(a, b) for a, b in combinations(spots, 2))
+    scale = max(SPACING / (sum(joined) / len(joined)), NEAREST / nearest)
+    return tuple((round(x * scale, 1) + 0.0, round(y * scale, 1) + 0.0) for x, y in spots)
