@@ -22,12 +22,14 @@ class Density:
     kind       explicit: can be scored · implicit: hollow, target = G(given) · blue: b or its reverse b^r
                · prior, data: given distributions p(z), p_data(x, t) · indicator: uniform p(y)
                · cases: defined domain by domain, p_theta(x|y) of Eq. 6, with the code encapsulated (Eq. 3)
-    values     the domain variables that stand at a fixed value here: (("y", 0),)
+    group      the parameters, several joined by a comma (cases: p_theta,eta(x, z|y)); None: given
+    values     the domain variables that stand at a fixed value here: (("y", 0),); one that is fixed may be left out
+               of `given`, as in q_eta(z|x) for q_eta(z|x, y=0), and still selects the factor's row
     fixed_at   the value of y at which it is degenerate: fixed, without parameters
     reverse    blue: y and 1-y exchanged
     perfect    blue: q_*, which reads the origin of the sample, its last given variable
     stopped    at theta_0: what is sampled from it passes no gradient
-    cases      for kind cases, per value of its domain variable the draws that define it
+    cases      for kind cases, per value of its domain variable the draws that define it; it binds all that they draw
     domains    names of the values of the domain variable, for printing
     """
 
@@ -76,10 +78,11 @@ class KL:
 
 @dataclass(frozen=True)
 class Expect:
-    """E_draws[body]; draws in ancestral order, each binds its targets."""
+    """E_draws[body]; draws in ancestral order, each binds its targets. `branch`: the domain's number, once fixed."""
 
     draws: tuple[Density, ...]
     body: Term
+    branch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,8 @@ def substitute(term: Term, variable: str, value: int) -> Term:
     """The term with a domain variable at a value, wherever it is not bound again."""
 
     def at(d: Density) -> Density:
-        return replace(d, values=(*d.values, (variable, value))) if d.mentions(variable) else d
+        free = d.mentions(variable) and d.value(variable) is None
+        return replace(d, values=(*d.values, (variable, value))) if free else d
 
     match term:
         case Log(d):
@@ -168,7 +172,9 @@ def substitute(term: Term, variable: str, value: int) -> Term:
         case Expect(draws, body):
             bound = any(variable in d.targets and d.value(variable) is None for d in draws)
             inner = body if bound else substitute(body, variable, value)
-            return Expect(tuple(d if variable in d.targets else at(d) for d in draws), inner)
+            return replace(term, draws=tuple(d if variable in d.targets else at(d) for d in draws), body=inner)
+        case Where(name, values, _, body) if name == variable:
+            return substitute(body, variable, value) if value in values else ZERO
         case _:
             return rebuild(term, tuple(substitute(t, variable, value) for t in children(term)))
 
@@ -222,6 +228,7 @@ class Objective:
     groups: tuple[str, ...]
     derivation: Derivation
     summands: tuple[Summand, ...]
+    assumptions: tuple[str, ...] = ()
 
     @property
     def term(self) -> Term:
