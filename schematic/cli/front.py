@@ -1,0 +1,204 @@
+"""The commands that read, draw and derive. None of them imports torch."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from schematic.cli.diagnostics import data, settle, show
+from schematic.cli.options import (
+    FILE,
+    force_option,
+    json_option,
+    loaded,
+    model_option,
+    model_options,
+    output_option,
+    with_option,
+)
+from schematic.cli.output import deliver, write
+from schematic.core.diagnostics import Report, SchematicError, in_order
+from schematic.core.source import Source
+
+STAGES = ("ast", "graph", "objectives", "plan", "python")
+PICTURES = ("svg", "png", "pdf", "dot")
+
+
+@click.command()
+@click.argument("files", metavar="FILE...", type=FILE, nargs=-1, required=True)
+@model_option
+@with_option
+@json_option
+def check(files: tuple[Path, ...], model: str | None, restate: str | None, as_json: bool) -> None:
+    """Report everything that is wrong in FILEs.
+
+    Prints nothing on stdout for a good file. Errors, warnings and notes go to stderr; the exit code is 1 if there is
+    an error. With --json they are a list on stdout instead.
+
+    \b
+    Examples:
+      schematic check infogan.sg
+      schematic check infogan.sg --with 'x : unit(1, 28, 28) = data("image")'
+      schematic check examples/*.sg --json
+    """
+    from schematic.compiler import pipeline
+
+    report = Report()
+    for file in files:
+        pipeline.check(file, report, model=model, restate=restate)
+    if as_json:
+        click.echo(json.dumps([data(d) for d in in_order(report)], indent=2))
+    else:
+        show(report)
+    sys.exit(report.failed)
+
+
+@click.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option("--check", "only_check", is_flag=True, help="Write nothing; exit 1 if a file would change.")
+def fmt(files: tuple[str, ...], only_check: bool) -> None:
+    """Lay FILEs out in the one style, in place; comments stay. `-` is stdin to stdout.
+
+    \b
+    Examples:
+      schematic fmt infogan.sg
+      schematic fmt --check examples/*.sg
+      schematic fmt - < draft.sg
+    """
+    report, changed = Report(), []
+    for name in files:
+        source = _text(name, report)
+        formatted = None if source is None else _formatted(source, report)
+        if source is None or formatted is None:
+            continue
+        if name == "-" and not only_check:
+            deliver(formatted, None, suffix="", force=False)
+        elif formatted != source.text:
+            changed.append(name)
+            if not only_check:
+                write(Path(name), formatted.encode())
+    show(report)
+    for name in changed:
+        click.echo(f"{name}: {'would be laid out anew' if only_check else 'laid out anew'}", err=True)
+    sys.exit(report.failed or (only_check and bool(changed)))
+
+
+def _text(name: str, report: Report) -> Source | None:
+    from schematic.syntax.reader import read
+
+    if name == "-":
+        return Source("<stdin>", sys.stdin.buffer.read().decode("utf-8-sig", "replace"))
+    return read(Path(name), report)
+
+
+def _formatted(source: Source, report: Report) -> str | None:
+    """The text laid out anew, None (and errors in the report) if it does not parse."""
+    from schematic.syntax.format import format
+    from schematic.syntax.parser import parse
+
+    found = Report()
+    tree = parse(source, found)
+    report.add(*found)
+    if found.failed:
+        return None
+    text = format(tree)
+    assert parse(Source(source.path, text), Report()) == tree, "the formatter changed the meaning of a file"
+    return text
+
+
+@click.command()
+@model_options
+@click.option("--stage", type=click.Choice(STAGES), default="python", show_default=True, help="Print this stage.")
+@output_option("Write to FILE.")
+@force_option
+def compile(
+    file: Path, model: str | None, restate: str | None, stage: str, output: str | None, force: bool
+) -> None:
+    """Compile FILE to one Python program that depends on torch and pyro alone.
+
+    Every stage on the way has a printable form: the syntax tree, the graph, the objectives, the plan.
+
+    \b
+    Examples:
+      schematic compile infogan.sg -o infogan.py
+      schematic compile infogan.sg --stage plan
+      schematic compile infogan.sg --model GAN -o -
+    """
+    from schematic.compiler import pipeline
+
+    report = Report()
+    text = pipeline.compile(file, report, stage=stage, model=model, restate=restate)
+    settle(report)
+    deliver(text, output, suffix=".py" if stage == "python" else ".txt", force=force)
+
+
+@click.command()
+@model_options
+@output_option("Write to FILE; its suffix says how: .svg, .png, .pdf or .dot.")
+@click.option("--format", "kind", type=click.Choice(PICTURES), help="The format, where FILE's suffix does not say it.")
+@force_option
+def render(
+    file: Path, model: str | None, restate: str | None, output: str | None, kind: str | None, force: bool
+) -> None:
+    """Draw the model of FILE: shaded nodes are visible; arrows are solid or dashed, hollow, blue.
+
+    \b
+    Examples:
+      schematic render infogan.sg -o infogan.svg
+      schematic render vae.sg -o vae.pdf
+      schematic render vae.sg --format dot
+    """
+    from schematic.render import draw
+
+    suffix = Path(output).suffix.removeprefix(".").lower() if output else ""
+    kind = kind or (suffix or "svg")
+    if kind not in PICTURES:
+        raise click.UsageError(f"a drawing is .svg, .png, .pdf or .dot; `{output}` is none of them (or say --format)")
+    deliver(draw(loaded(file, model, restate), kind), output, suffix=f".{kind}", force=force)
+
+
+@click.command()
+@model_options
+@click.option("--latex", "kind", flag_value="latex", help="Print a LaTeX document.")
+@click.option("--html", "kind", flag_value="html", help="Print a page.")
+@click.option("--json", "kind", flag_value="json", help="Print the result as JSON.")
+@output_option("Write to FILE; its suffix may say how: .tex, .html, .json.")
+@force_option
+def derive(
+    file: Path, model: str | None, restate: str | None, kind: str | None, output: str | None, force: bool
+) -> None:
+    """Derive the objective of each group of parameters, from the paper's form to the unfolded one.
+
+    Prints every step with its reason, the assumptions, and the table of updates.
+
+    \b
+    Examples:
+      schematic derive vae.sg
+      schematic derive vae.sg --latex -o vae.tex
+      schematic derive vae.sg --html -o vae.html
+    """
+
+
+@click.command()
+@model_options
+@click.argument("variables", metavar="[A B]", nargs=-1)
+@output_option("Write the swapped model to FILE.sg.")
+@force_option
+def swap(
+    file: Path,
+    variables: tuple[str, ...],
+    model: str | None,
+    restate: str | None,
+    output: str | None,
+    force: bool,
+) -> None:
+    """Exchange solid and dashed arrows, or the variables A and B, and print the model that comes out.
+
+    \b
+    Examples:
+      schematic swap infogan.sg
+      schematic swap infogan.sg x z -o aae.sg
+    """
