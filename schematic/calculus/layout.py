@@ -22,10 +22,11 @@ class Mark:
 
 @dataclass(frozen=True)
 class Name:
-    """A variable, or the name of parameters (Greek ones are written as letters)."""
+    """A variable, or the name of parameters, which may stand at theta_0. Greek names are written as letters."""
 
     name: str
     variable: bool = True
+    at0: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ MINUS = Mark("−", "-")
 LOG = Mark("log ", r"\log ")
 OPEN, CLOSE = Mark("[", "["), Mark("]", "]")
 LEFT, RIGHT = Mark("(", "("), Mark(")", ")")
-COMMA = Mark(", ", ",\\,")
+COMMA = Mark(", ", r",\,")
 SPACE = Mark(" ", r"\,")
 BAR = Mark(" | ", r"\mid ")
 PARALLEL = Mark(" ‖ ", r"\,\Vert\,")
@@ -104,9 +105,9 @@ def _parameters(d: Density, suffix: str = "") -> Row:
         return (Script((Mark("data", r"\mathrm{data}"),)),)
     if d.group is None:
         return ()
-    zero = (Mark("₀", "_{0}"),) if d.stopped else ()
-    groups = _listed(tuple((Name(g, variable=False), *zero) for g in d.group.split(",")), Mark(",", ","))
-    return (Script((*groups, *((Mark(",", ","), Name(suffix, variable=False)) if suffix else ()))),)
+    groups = tuple((Name(g, variable=False, at0=d.stopped),) for g in d.group.split(","))
+    names = (*groups, (Name(suffix, variable=False),)) if suffix else groups
+    return (Script(_listed(names, Mark(",", ","))),)
 
 
 def _map(d: Density) -> Row:
@@ -139,7 +140,7 @@ def _sum(term: Term, depth: int) -> Row:
             row.append(Join("−" if factor < 0 else "+", depth))
         elif factor < 0:
             row.append(MINUS)
-        row += _scaled(abs(factor), body, depth)
+        row += _scaled(-factor if factor < 0 else factor, body, depth)
     return tuple(row) or (ZERO,)
 
 

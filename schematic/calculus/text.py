@@ -51,8 +51,8 @@ def _token(token: Token) -> str:
     match token:
         case Mark(written, _):
             return written
-        case Name(name):
-            return name_text(name)
+        case Name(name, _, at0):
+            return name_text(name) + (("," if name[-1:].isdigit() else "") + "₀" if at0 else "")
         case Number(value):
             return _number(value)
         case Join(sign, _):
@@ -65,9 +65,15 @@ def _token(token: Token) -> str:
 
 
 def name_text(name: str) -> str:
-    """theta1 as θ₁, z[3] as it is."""
+    """theta as θ, theta1 as θ₁; x_1 and z[3] as they are."""
+    stem, digits = stem_and_digits(name)
+    return greek(stem) + digits.translate(SUBSCRIPTS)
+
+
+def stem_and_digits(name: str) -> tuple[str, str]:
+    """theta1 as theta and 1: letters alone take their digits as an index."""
     stem = name.rstrip("0123456789")
-    return greek(stem) + name[len(stem) :].translate(SUBSCRIPTS) if stem else name
+    return (stem, name[len(stem) :]) if stem.isalpha() else (name, "")
 
 
 def _number(value: Fraction | float) -> str:
