@@ -25,7 +25,7 @@ _GOOD = re.compile(
       | (?P<symbol>[-=~]{1,2}>(?![-=~<>])|[-=~](?![-=~<>])|\.\.|(?<=[A-Za-z0-9_])\.|\.(?![0-9])|[(){}\[\],:*+])""",
     re.VERBOSE,
 )
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ def _token(kind: str, text: str, span: Span, report: Report) -> Token:
 
 
 def _comment(text: str, alone: bool, span: Span, report: Report) -> Comment:
-    if bad := _SURROGATE.search(text):
+    if bad := _NO_TEXT.search(text):
         place = Span(span.source, span.start + bad.start(), span.start + bad.end())
-        report.add(error("SG022", place, f"U+{ord(bad.group()):04X} is half of a character"))
+        report.add(error("SG022", place, f"U+{ord(bad.group()):04X} is not text"))
     return Comment(text, alone, span=span)
 
 
