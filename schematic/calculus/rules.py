@@ -5,7 +5,7 @@ A rule leaves value and gradient unchanged, or changes them by exactly the terms
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -38,10 +38,11 @@ class Context:
     groups: frozenset[str]
     fixed: frozenset[str]
 
-    def moves(self, d: Density) -> bool:
-        """The density has parameters of the groups that are updated."""
-        mine = d.group is not None and bool(self.groups & set(d.group.split(",")))
-        return mine and not d.perfect and d.factor not in self.fixed
+    def movers(self, d: Density) -> frozenset[str]:
+        """The updated groups whose parameters the density has."""
+        if d.group is None or d.perfect or d.factor in self.fixed:
+            return frozenset()
+        return self.groups & frozenset(d.group.split(","))
 
 
 @dataclass(frozen=True)
@@ -129,17 +130,33 @@ def outside(d: Density) -> frozenset[str]:
     return frozenset(found)
 
 
-def trim(draws: tuple[Density, ...], needed: frozenset[str]) -> tuple[Density, ...]:
-    """The draws on which the needed variables depend; a record keeps the fields that are needed."""
-    kept: list[Density] = []
-    wanted = set(needed)
-    for d in reversed(draws):
-        here = [t for t in bound(d) if t in wanted]
-        if not here:
-            continue
-        wanted = (wanted - set(bound(d))) | set(outside(d))
-        kept.append(replace(d, targets=tuple(t for t in d.targets if t in here)) if d.kind == "data" else d)
-    return tuple(reversed(kept))
+def places(draws: tuple[Density, ...]) -> dict[str, int]:
+    """Where each variable is drawn."""
+    return {t: i for i, d in enumerate(draws) for t in bound(d)}
+
+
+def trim(
+    draws: tuple[Density, ...], needed: Iterable[str], where: dict[str, int] | None = None
+) -> tuple[Density, ...]:
+    """The draws on which the needed variables depend; a record keeps the fields that are needed.
+
+    `where` is `places(draws)`, for a caller who trims the same draws often.
+    """
+    where = places(draws) if where is None else where
+    wanted = {v for v in needed if v in where}
+    pending, kept = list(wanted), set[int]()
+    while pending:
+        i = where[pending.pop()]
+        if i not in kept:
+            kept.add(i)
+            above = {v for v in outside(draws[i]) if v in where} - wanted
+            wanted |= above
+            pending += above
+    return tuple(_fields(draws[i], wanted) for i in sorted(kept))
+
+
+def _fields(d: Density, wanted: set[str]) -> Density:
+    return replace(d, targets=tuple(t for t in d.targets if t in wanted)) if d.kind == "data" else d
 
 
 # --- the rows ---------------------------------------------------------------------------------------------
@@ -240,67 +257,56 @@ def _coefficient(term: Term) -> tuple[Fraction | float, Term]:
 
 def _pair(term: Term, context: Context) -> Rewrite | None:
     match term:
-        case Expect(draws, body, branch):
-            parts = list(body.terms if isinstance(body, Add) else (body,))
-            for i, entropy in enumerate(parts):
-                match _coefficient(entropy):
-                    case (scale, Log(f)) if scale < 0 and f.kind == "explicit":
-                        j = _partner(parts, i, scale, f, draws)
-                        if j is not None:
-                            _, prior = _coefficient(parts[j])
-                            assert isinstance(prior, Log)
+        case Expect(draws, body):
+            parts = dict(enumerate(body.terms if isinstance(body, Add) else (body,)))
+            scored: dict[str, list[int]] = {}
+            for j, part in parts.items():
+                match _coefficient(part):
+                    case scale, Log(Density(kind="explicit" | "prior") as g) if scale > 0:
+                        scored.setdefault(g.target, []).append(j)
+            drawn = {d.factor for d in draws if d.kind == "explicit"}
+            for i, part in tuple(parts.items()):
+                match _coefficient(part):
+                    case scale, Log(f) if scale < 0 and f.factor in drawn and len(scored.get(f.target, ())) == 1:
+                        (j,) = scored[f.target]
+                        weight, prior = _coefficient(parts[j])
+                        if weight == -scale and isinstance(prior, Log) and _apart(prior.density, f.target, draws):
                             parts[j] = Scale(scale, KL(f, prior.density))
                             del parts[i]
-                            paired = Expect(draws, Add(tuple(parts)), branch)
-                            return _pair(paired, context) or Rewrite(paired)
+            new = replace(term, body=Add(tuple(parts.values())))
+            return Rewrite(new) if any(isinstance(_coefficient(p)[1], KL) for p in parts.values()) else None
     return None
 
 
-def _partner(
-    parts: list[Term], i: int, scale: Fraction | float, f: Density, draws: tuple[Density, ...]
-) -> int | None:
-    """The place of log g that makes -KL(f || g) with the -log f at place i: g is the one density of f's target,
-    as heavy as f, and no parent of g was drawn from the target."""
-    if not any(d.kind == "explicit" and d.factor == f.factor for d in draws):
-        return None
-    scored = [
-        (j, c, t.density)
-        for j, part in enumerate(parts)
-        for c, t in [_coefficient(part)]
-        if j != i and isinstance(t, Log) and t.density.kind in ("explicit", "prior") and t.density.target == f.target
-    ]
-    if len(scored) != 1 or scored[0][1] != -scale:
-        return None
-    found = {f.target}
+def _apart(g: Density, target: str, draws: tuple[Density, ...]) -> bool:
+    """No parent of g was drawn from the target: then the mean over it is a divergence given the parents."""
+    if not g.given:
+        return True
+    found = {target}
     for d in draws:
         if found & set(d.given):
             found |= set(d.targets)
-    j, _, g = scored[0]
-    return None if found & set(g.given) else j
+    return not found & set(g.given)
 
 
 def _unreached(term: Term, context: Context) -> Rewrite | None:
     dropped: list[Term] = []
 
-    def visit(t: Term, around: tuple[Density, ...], wrap: Callable[[Term], Term]) -> Term:
+    def visit(t: Term, moved: Moved, wrap: Callable[[Term], Term]) -> Term:
         match t:
             case Add(terms):
-                return Add(tuple(visit(u, around, wrap) for u in terms))
-            case Expect(draws, body, v):
-                return Expect(draws, visit(body, (*around, *draws), lambda u: wrap(Expect(draws, u, v))), v)
-            case Mass(b, body):
-                return Mass(b, visit(body, around, lambda u: wrap(Mass(b, u))))
-            case Scale(c, body):
-                return Scale(c, visit(body, around, lambda u: wrap(Scale(c, u))))
-            case Where(body=body):
-                return replace(t, body=visit(body, around, lambda u: wrap(replace(t, body=u))))
+                return Add(tuple(visit(u, moved, wrap) for u in terms))
+            case Expect(draws, body):
+                return replace(t, body=visit(body, after(draws, moved, context), lambda u: wrap(replace(t, body=u))))
+            case Mass(body=body) | Scale(body=body) | Where(body=body):
+                return replace(t, body=visit(body, moved, lambda u: wrap(replace(t, body=u))))
             case _:
-                if reached(t, around, context):
+                if reaching(t, moved, context):
                     return t
                 dropped.append(tidy(wrap(t)))
                 return ZERO
 
-    new = tidy(visit(term, (), lambda u: u))
+    new = tidy(visit(term, {}, lambda u: u))
     new = tidy(marginal(new))
     return Rewrite(new, dropped=tuple(dropped)) if new != term else None
 
@@ -315,17 +321,27 @@ def marginal(term: Term) -> Term:
             return new
 
 
-def reached(atom: Term, draws: tuple[Density, ...], context: Context) -> bool:
-    """A parameter of the updated groups moves the atom: its own density, or a draw under it that passes gradient."""
-    if any(context.moves(d) for d in densities(atom)):
-        return True
-    wanted = set(needs(atom))
-    for d in reversed(draws):
-        if wanted & set(bound(d)):
-            if not d.stopped and context.moves(d):
-                return True
-            wanted = (wanted - set(bound(d))) | (set() if d.stopped else outside(d))
-    return False
+Moved = dict[str, frozenset[str]]
+"""For each drawn variable the groups whose parameters move it."""
+
+
+def after(draws: tuple[Density, ...], moved: Moved, context: Context) -> Moved:
+    """What moves each variable after these draws: the draw's own parameters and what moves its parents, unless the
+    sample passes no gradient."""
+    found = dict(moved)
+    for d in draws:
+        above = frozenset(g for v in outside(d) for g in found.get(v, ()))
+        inner = {} if not d.cases else {t: g for case in d.cases for t, g in after(case, found, context).items()}
+        for t in bound(d):
+            own = inner.get(t, frozenset()) if d.cases else context.movers(d)
+            found[t] = frozenset() if d.stopped else above | own
+    return found
+
+
+def reaching(atom: Term, moved: Moved, context: Context) -> frozenset[str]:
+    """The updated groups that an atom's value depends on: by its own densities, or through its variables."""
+    own = frozenset(g for d in densities(atom) for g in context.movers(d))
+    return own | frozenset(g for v in needs(atom) for g in moved.get(v, ()))
 
 
 RULES: tuple[Rule, ...] = (

@@ -54,6 +54,17 @@ def _of_factor(
                 yield Entry(-scale, density(g, f), f)
 
 
+def unpriced(g: Graph) -> tuple[Factor, ...]:
+    """Explicit inference factors whose -log f no bracket holds, since nothing scores what they draw."""
+    return tuple(
+        f
+        for f in g.model.factors
+        if f.process == "inference" and not f.adversarial and not f.implicit and f.target not in g.compared
+        and g.variables[f.target].prior is None
+        and not any(not h.implicit for b in g.branches if g.free(f, b) for h in g.generating(f.target, b))
+    )  # fmt: skip
+
+
 def open_y(g: Graph, brackets: dict[Branch, tuple[Entry, ...]]) -> tuple[Term, ...]:
     """The entries of all branches as terms in an open y."""
     lives: dict[Entry, list[Branch]] = {}

@@ -41,6 +41,11 @@ class Graph:
     variables: dict[str, Variable]
     compared: frozenset[str]
     fixed_at: dict[str, int | None]
+    factors: dict[str, Factor]
+
+    def factor(self, name: object) -> Factor:
+        """The factor that a density came from."""
+        return self.factors[str(name)]
 
     @property
     def branches(self) -> tuple[Branch, ...]:
@@ -91,7 +96,8 @@ def graph(model: Model) -> Graph:
     features = _features(model, variables, compared)
     fixed_at = {f.name: last if y in f.parents and f.target not in features else None for f in model.factors}
     tuples = {name: tuple(fs) for name, fs in into.items()}
-    return Graph(model, y, last + 1, blue, tuples, variables, compared, fixed_at)
+    factors = {f.name: f for f in model.factors}
+    return Graph(model, y, last + 1, blue, tuples, variables, compared, fixed_at, factors)
 
 
 def _features(model: Model, variables: dict[str, Variable], compared: frozenset[str]) -> set[str]:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from schematic.calculus.rules import Context, derive, needs, tidy, trim
+from schematic.calculus.rules import Context, derive, needs, places, tidy, trim
 from schematic.calculus.terms import KL, Add, Density, Expect, Log, Mass, Objective, Scale, Summand, Term
-from schematic.compiler.brackets import bracket, number, open_y
+from schematic.compiler.brackets import bracket, number, open_y, unpriced
 from schematic.compiler.branches import (
     Branch,
     Graph,
@@ -72,6 +72,8 @@ def _objective(g: Graph, side: Process, groups: tuple[str, ...], start: Term) ->
 
 def _assumptions(g: Graph, side: Process, found: tuple[Summand, ...]) -> Iterator[str]:
     """What the readings assume beside the rules (semantics.md, the transform log)."""
+    if any(isinstance(s.atom, KL) or s.atom.density.kind != "blue" for s in found):
+        yield from (f"{f.name} brings no entropy: {f.target} has no density of its own" for f in unpriced(g))
     for s in found:
         atom = s.atom.density if isinstance(s.atom, Log) else s.atom.left
         if atom.kind == "blue" and side == "inference":
@@ -86,7 +88,7 @@ def _assumptions(g: Graph, side: Process, found: tuple[Summand, ...]) -> Iterato
 def _is_grey(g: Graph, d: Density) -> bool:
     """A `unit` variable with a Bernoulli factor."""
     known = d.kind == "explicit" and d.factor is not None and g.variables[d.target].type.kind == "unit"
-    return known and resolve(g.model, g.model.factor(str(d.factor))).family == "Bernoulli"
+    return known and resolve(g.model, g.factor(d.factor)).family == "Bernoulli"
 
 
 # --- reading 1: the discriminators --------------------------------------------------------------------------
@@ -98,21 +100,22 @@ def judge_term(g: Graph, side: Process, phi: str, report: Report) -> Term:
     body: list[Term] = [Log(blue_density(g, b)) for b in own]
     mine = [f for f in g.model.factors if f.group == phi and f.process == "generative" and g.trains(f)]
     scored = [f for f in mine if not f.adversarial and not f.implicit]
-    if side == "inference":
-        wanted = {b: frozenset(p for f in own for p in g.parents(f)) for b in g.branches}
-        cases = [_outer(g, b or 0, wanted[b], report) for b in g.branches]
-        assert g.y is not None
-        return _open(g, cases, g.y, body, stopped=True)
-    check_own_draws(g, phi, report)
-    entries = {b: tuple(e for e in bracket(g, b, sources(g, b), g.compared) if e.owner in scored) for b in g.branches}
-    body += open_y(g, entries)
-    wants = tuple(p for f in own for p in g.parents(f))
-    cases = [
-        _branch(g, b, (*wants, *_read(g, [e.density for e in entries[b]])), _read_all(g, body),
-                lambda f: not (f.implicit and f.group == phi), report)
-        for b in g.branches
-    ]  # fmt: skip
     assert g.y is not None
+    source = {b: ancestral_sources(g, b or 0) if side == "inference" else sources(g, b) for b in g.branches}
+    entries = {b: tuple(e for e in bracket(g, b, source[b], g.compared) if e.owner in scored) for b in g.branches}
+    body += open_y(g, entries)
+    wants = {
+        b: (*(p for f in own for p in g.parents(f)), *_read(g, [e.density for e in entries[b]])) for b in g.branches
+    }
+    if side == "inference":
+        outer = [_outer(g, b or 0, frozenset(wants[b]), report) for b in g.branches]
+        return _open(g, outer, g.y, body, stopped=True)
+    check_own_draws(g, phi, report)
+
+    def stopped(f: Factor) -> bool:
+        return not (f.implicit and f.group == phi)
+
+    cases = [_branch(g, b, wants[b], _read_all(g, body), stopped, report) for b in g.branches]
     return _open(g, cases, g.y, body)
 
 
@@ -175,8 +178,23 @@ def _branch(
     _, problems = draws(g, source, needed, branch, stopped)
     for p in problems:
         unsourced(g, branch, p, report)
-    extra = [v for v in mentioned if not draws(g, source, (v,), branch, stopped)[1]]
-    return draws(g, source, (*needed, *extra), branch, stopped)[0] if not problems else ()
+    return _with_mentioned(g, branch, source, needed, mentioned, stopped) if not problems else ()
+
+
+def _with_mentioned(
+    g: Graph,
+    branch: Branch,
+    source: dict[str, Source],
+    needed: tuple[str, ...],
+    mentioned: tuple[str, ...],
+    stopped: Callable[[Factor], bool],
+) -> tuple[Density, ...]:
+    """The draws of what is needed, and of what terms that are degenerate here mention, as far as it can be had."""
+    found, problems = draws(g, source, (*needed, *mentioned), branch, stopped)
+    if not problems:
+        return found
+    had = [v for v in mentioned if not draws(g, source, (v,), branch, stopped)[1]]
+    return draws(g, source, (*needed, *had), branch, stopped)[0]
 
 
 def _open(g: Graph, cases: list[tuple[Density, ...]], y: str, body: list[Term], *, stopped: bool = False) -> Term:
@@ -268,8 +286,7 @@ def _inner(
     found, problems = draws(g, part.source, needed, y, _passes)
     for p in problems:
         unsourced(g, y, p, report)
-    extra = [v for v in mentioned if not draws(g, part.source, (v,), y, _passes)[1]]
-    return draws(g, part.source, (*needed, *extra), y, _passes)[0] if not problems else found
+    return _with_mentioned(g, y, part.source, needed, mentioned, _passes) if not problems else found
 
 
 def _outer(g: Graph, origin: int, carried: frozenset[str], report: Report) -> tuple[Density, ...]:
@@ -292,31 +309,30 @@ def summands(term: Term, weighed: bool) -> list[Summand]:
     """An unfolded objective as a list: each atom with its scale, its weights and the draws that it depends on."""
     found: list[Summand] = []
 
-    def visit(t: Term, s: Summand, depth: int) -> None:
+    def visit(t: Term, s: Summand, where: tuple[dict[str, int], dict[str, int]]) -> None:
         match t:
             case Add(terms):
                 for u in terms:
-                    visit(u, s, depth)
+                    visit(u, s, where)
             case Scale(factor, body):
-                visit(body, replace(s, scale=s.scale * factor), depth)
+                visit(body, replace(s, scale=s.scale * factor), where)
             case Mass(b, body):
-                visit(body, replace(s, masses=(*s.masses, b)), depth)
+                visit(body, replace(s, masses=(*s.masses, b)), where)
+            case Expect(drawn, body, branch) if weighed and branch is not None:
+                visit(body, replace(s, outer=drawn, branch=branch), (places(drawn), {}))
             case Expect(drawn, body, branch):
-                at = s.branch if branch is None or depth else branch
-                if weighed and depth == 0:
-                    visit(body, replace(s, outer=drawn, branch=at), depth + 1)
-                else:
-                    visit(body, replace(s, draws=(*s.draws, *drawn), branch=at), depth + 1)
+                inner = (*s.draws, *drawn)
+                at = s.branch if branch is None or weighed else branch
+                visit(body, replace(s, draws=inner, branch=at), (where[0], places(inner)))
             case Log() | KL():
                 judged = isinstance(t, Log) and t.density.kind == "blue"
-                found.append(
-                    _trimmed(replace(s, atom=t, component=_component_of(s) if weighed and not judged else None))
-                )
+                component = _component_of(s) if weighed and not judged else None
+                found.append(_trimmed(replace(s, atom=t, component=component), *where))
             case _:
                 raise AssertionError(f"an unfolded objective holds {t}")
 
     empty = Summand(Fraction(1), (), (), (), Log(Density("indicator", "p", None, ("",))))
-    visit(term, empty, 0)
+    visit(term, empty, ({}, {}))
     return found
 
 
@@ -328,9 +344,10 @@ def _component_of(s: Summand) -> int | None:
     return None if s.branch is None else 1 - s.branch
 
 
-def _trimmed(s: Summand) -> Summand:
-    inner = trim(s.draws, needs(s.atom))
-    atom_needs = needs(Expect(inner, s.atom)) | needs(Add(tuple(Mass(m, s.atom) for m in s.masses)))
-    bound_inside = {t for d in inner for t in d.targets}
-    mass_needs = {v for m in s.masses for v in m.given}
-    return replace(s, draws=inner, outer=trim(s.outer, frozenset((atom_needs - bound_inside) | mass_needs)))
+def _trimmed(s: Summand, outer: dict[str, int], inner: dict[str, int]) -> Summand:
+    wanted = needs(s.atom)
+    draws = trim(s.draws, wanted, inner)
+    bound_inside = {t for d in draws for t in d.targets}
+    above = {v for d in draws for v in d.given} | wanted
+    weighed = {v for m in s.masses for v in m.given}
+    return replace(s, draws=draws, outer=trim(s.outer, (above - bound_inside) | weighed, outer))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from schematic.calculus.rules import Context, reached
+from schematic.calculus.rules import Context, after, reaching
 from schematic.calculus.terms import KL, Density, Log, Objective, Summand
 from schematic.compiler.branches import Branch, Given, Graph, Source, Unsourced, sources
 from schematic.core.diagnostics import Diagnostic, Report, error, warning
@@ -217,19 +217,18 @@ def check_objectives(g: Graph, found: tuple[Objective, ...], report: Report) -> 
     """A group that no summand reaches has no objective."""
     fixed = frozenset(f.name for f in g.model.factors if not g.trains(f))
     for o in found:
-        for group in o.groups:
-            context = Context(g.y, frozenset({group}), fixed)
-            if not any(reached(s.atom, (*s.outer, *s.draws), context) for s in o.summands):
-                first = next(f for f in g.model.factors if f.group == group and g.trains(f))
-                report.add(
-                    error(
-                        "SG402", first.span,
-                        f"group {group} has no objective: nothing that `{first.name}` draws or scores is compared, "
-                        "scored or regularized in any domain where it is free",
-                        "`fixed` says that it trains nothing; else draw an arrow from, or into, "
-                        f"`{first.target}`",
-                    )
-                )  # fmt: skip
+        context = Context(g.y, frozenset(o.groups), fixed)
+        hit = {m for s in o.summands for m in reaching(s.atom, after((*s.outer, *s.draws), {}, context), context)}
+        for group in (x for x in o.groups if x not in hit):
+            first = next(f for f in g.model.factors if f.group == group and g.trains(f))
+            report.add(
+                error(
+                    "SG402", first.span,
+                    f"group {group} has no objective: nothing that `{first.name}` draws or scores is compared, "
+                    "scored or regularized in any domain where it is free",
+                    f"`fixed` says that it trains nothing; else draw an arrow from, or into, `{first.target}`",
+                )
+            )  # fmt: skip
 
 
 def check_warnings(g: Graph, found: tuple[Objective, ...], report: Report) -> None:
@@ -275,7 +274,7 @@ def _independent(g: Graph, found: Iterable[Summand]) -> tuple[Factor, ...]:
         roots = _roots((*s.outer, *s.draws))
         mine = roots.get(d.target, frozenset())
         if given and all(not (mine & roots.get(p, frozenset())) for p in given):
-            hit[g.model.factor(str(d.factor))] = None
+            hit[g.factor(str(d.factor))] = None
     return tuple(hit)
 
 
@@ -305,7 +304,7 @@ def _warn_inference_side(g: Graph, found: tuple[Objective, ...], report: Report)
     for o in found:
         for s in o.summands:
             if _says_nothing(s):
-                f = g.model.factor(str(s.atom.density.factor if isinstance(s.atom, Log) else s.atom.left.factor))
+                f = g.factor(str(s.atom.density.factor if isinstance(s.atom, Log) else s.atom.left.factor))
                 report.add(
                     warning(
                         "SG908", f.span,
