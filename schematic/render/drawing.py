@@ -1,4 +1,4 @@
-"""Drawings of models: SVG, PNG, PDF, DOT. Nothing has to be installed but Python packages; no torch."""
+"""Drawings of models: SVG, PNG, PDF, DOT, TikZ. Nothing has to be installed but Python packages; no torch."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from schematic.graph.model import AnyModel
 from schematic.render import dot as dots
 from schematic.render import pdf as pdfs
 from schematic.render import svg as svgs
+from schematic.render import tikz as tikzes
 from schematic.render.scene import scene
 
-FORMATS = (".svg", ".png", ".pdf", ".dot")
+FORMATS = (".svg", ".png", ".pdf", ".dot", ".tex")
 
 
 def svg(model: AnyModel) -> str:
@@ -32,8 +33,13 @@ def pdf(model: AnyModel) -> bytes:
 
 
 def dot(model: AnyModel) -> str:
-    """The graph in Graphviz's language, its nodes pinned where `svg` draws them; `neato -n` keeps them there."""
+    """The graph in Graphviz's language, its nodes pinned where `svg` draws them."""
     return dots.write(model)
+
+
+def tikz(model: AnyModel) -> str:
+    """The drawing as a TikZ picture, to be set in the letters of the paper that it goes into."""
+    return tikzes.write(scene(model))
 
 
 def render(model: AnyModel, path: str | Path, *, scale: float = 2.0) -> Path:
@@ -51,6 +57,8 @@ def render(model: AnyModel, path: str | Path, *, scale: float = 2.0) -> Path:
             content = pdf(model)
         case ".dot":
             content = dot(model).encode()
+        case ".tex":
+            content = tikz(model).encode()
         case other:
             raise ValueError(f"no drawing is written as `{other or path.name}`; formats: {', '.join(FORMATS)}")
     path.write_bytes(content)

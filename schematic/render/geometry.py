@@ -66,10 +66,7 @@ class Box:
 
     def meets(self, other: Box) -> bool:
         return (
-            self.left < other.right
-            and other.left < self.right
-            and self.top < other.bottom
-            and other.top < self.bottom
+            self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
         )
 
     def holds(self, p: Point) -> bool:
@@ -77,13 +74,18 @@ class Box:
 
     def crossed_by(self, line: Sequence[Point]) -> bool:
         """Whether any part of a polyline lies inside."""
-        return any(self._crossed(a, b) for a, b in pairwise(line))
+        left, top, right, bottom = self.left, self.top, self.right, self.bottom
+        for a, b in pairwise(line):
+            # The quick answer first: both ends on one side.
+            if (a[0] <= left and b[0] <= left) or (a[0] >= right and b[0] >= right):
+                continue
+            if (a[1] <= top and b[1] <= top) or (a[1] >= bottom and b[1] >= bottom):
+                continue
+            if self._crossed(a, b):
+                return True
+        return False
 
     def _crossed(self, a: Point, b: Point) -> bool:
-        if max(a[0], b[0]) <= self.left or min(a[0], b[0]) >= self.right:
-            return False
-        if max(a[1], b[1]) <= self.top or min(a[1], b[1]) >= self.bottom:
-            return False
         if self.holds(a) or self.holds(b):
             return True
         nw, ne = (self.left, self.top), (self.right, self.top)
@@ -113,10 +115,9 @@ class Arc:
 
     def at(self, t: float) -> Point:
         s = 1 - t
-        weights = (s * s * s, 3 * s * s * t, 3 * s * t * t, t * t * t)
-        points = (self.a, self.b, self.c, self.d)
-        x = sum(w * p[0] for w, p in zip(weights, points, strict=True))
-        return x, sum(w * p[1] for w, p in zip(weights, points, strict=True))
+        a, b, c, d = s * s * s, 3 * s * s * t, 3 * s * t * t, t * t * t
+        x = a * self.a[0] + b * self.b[0] + c * self.c[0] + d * self.d[0]
+        return x, a * self.a[1] + b * self.b[1] + c * self.c[1] + d * self.d[1]
 
     def heading(self, t: float) -> Point:
         """The direction of travel at t."""
@@ -146,8 +147,13 @@ class Arc:
 
     @cached_property
     def line(self) -> tuple[Point, ...]:
-        """The curve as a polyline, fine enough for looking."""
+        """The curve as a polyline of 16 pieces, fine enough for looking."""
         return tuple(self.at(i / 16) for i in range(17))
+
+    @cached_property
+    def coarse(self) -> tuple[Point, ...]:
+        """The curve as a polyline of 8 pieces."""
+        return self.line[::2]
 
     @cached_property
     def box(self) -> Box:

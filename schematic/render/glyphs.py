@@ -27,23 +27,23 @@ class Formula:
 @contextmanager
 def plain_paths() -> Iterator[None]:
     """ziamath draws `path`s in place of `symbol`s and `use`s; what others set stays as it was."""
-    import ziamath
+    from ziamath.config import config
 
-    before = ziamath.config.svg2
-    ziamath.config.svg2 = False
+    before = config.svg2
+    config.svg2 = False
     try:
         yield
     finally:
-        ziamath.config.svg2 = before
+        config.svg2 = before
 
 
 @cache
 def formula(tex: str, size: float) -> Formula:
     """Typesets LaTeX at a font size in pixels."""
-    import ziamath
+    from ziamath.zmath import Latex
 
     with plain_paths():
-        math = ziamath.Latex(tex, size=size)
+        math = Latex(tex, size=size)
         canvas = ElementTree.Element("svg")
         math.drawon(canvas)
     box = math.node.bbox

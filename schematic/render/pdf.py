@@ -52,7 +52,7 @@ def _string(text: str) -> bytes:
 
 def _item(item: Shape | Text) -> Iterator[str]:
     match item:
-        case Text(outline, ink, _):
+        case Text(outline, ink):
             yield from (f"{_colour(LIGHT[ink])} rg", *_path(outline), "f")
         case Shape(outline, stroke, fill, width, dashed):
             if fill:

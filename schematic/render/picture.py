@@ -1,15 +1,15 @@
-"""What a drawing says, before any geometry: shaded nodes, marked arrows, factors named in mathematics (Figures 1 and 3).
+"""What a drawing says, before any geometry: shaded nodes, marked arrows, factors named in mathematics (Figures 1, 3).
 
 An arrow statement is one conditional: it has an arrow from each parent, all of one mark, and one label.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
-from schematic.core.names import GREEK, greek
+from schematic.calculus.latex import name_latex
+from schematic.core.names import greek
 from schematic.graph.model import Factor, Model, Variable
 
 Shade = Literal["latent", "visible", "partial"]
@@ -59,7 +59,7 @@ class Picture:
 
 def picture(model: Model) -> Picture:
     """Reads a model's drawing off its variables and factors."""
-    number = {v.name: i for i, v in enumerate(model.variables)}
+    number = numbers(model)
     labels: dict[tuple[Label, Factor], int] = {}
     arrows: dict[Arrow, None] = {}
     for factor in model.factors:
@@ -82,10 +82,23 @@ def picture(model: Model) -> Picture:
     )
 
 
+def numbers(model: Model) -> dict[str, int]:
+    """The node of each name; an instance of a chain that nothing restates, `z[5]`, stands in its chain's."""
+    own = {v.name: i for i, v in enumerate(model.variables)}
+    named = (n for f in model.factors for n in (*f.parents, f.target))
+    return {n: own[n.partition("[")[0]] for n in named if n not in own} | own
+
+
 def skeleton(model: Model) -> frozenset[tuple[int, int]]:
-    """The pairs of variables, as ordered numbers, that an arrow joins: what no mark and no direction changes."""
-    number = {v.name: i for i, v in enumerate(model.variables)}
-    ends = {(number[p], number[f.target]) for f in model.factors for p in f.parents}
+    """The pairs of nodes, as ordered numbers, that arrows join, whatever their marks and directions.
+
+    For a model that moves made, these are the pairs of the one they began with: so both have the same places. What a
+    block added since is joined as it is now.
+    """
+    number = numbers(model)
+    before = {name for pair in model.joined for name in pair}
+    now = {(p, f.target) for f in model.factors for p in f.parents if not {p, f.target} <= before}
+    ends = {(number[a], number[b]) for a, b in model.joined | now if a in number and b in number}
     return frozenset((min(a, b), max(a, b)) for a, b in ends if a != b)
 
 
@@ -116,30 +129,13 @@ def _drawn_alike(a: Factor, b: Factor) -> bool:
 
 def symbol(variable: Variable) -> str:
     """A variable's name as LaTeX: bold with an event shape, as the paper's x and z, else italic, as its y."""
-    name = name_tex(variable.name, bold=bool(variable.type.shape))
+    name = name_latex(variable.name, bold=bool(variable.type.shape))
     return name if variable.index is None else _indexed(name, rf"{variable.index[0]}\ldots {variable.index[1]}")
-
-
-def name_tex(name: str, bold: bool = False) -> str:
-    """A name as LaTeX: `theta` is a letter, `z1` and `z_1` have a subscript, `image` stands upright."""
-    stem, _, rest = name.partition("_")
-    number = re.fullmatch(r"([A-Za-z]+?)(\d+)", stem)
-    if number and not rest:
-        stem, rest = number.groups()
-    if stem in GREEK:
-        head = "o" if stem == "omicron" else rf"\{stem}"
-    elif len(stem) == 1:
-        head = rf"\mathbf{{{stem}}}" if bold else stem
-    else:
-        head = rf"\mathbf{{{stem}}}" if bold else rf"\mathrm{{{stem}}}"
-    if len(rest) > 1 and not rest.isdigit():
-        rest = r"\mathrm{" + rest.replace("_", r"\_") + "}"
-    return _indexed(head, rest) if rest else head
 
 
 def label(model: Model, factor: Factor) -> Label:
     """A factor's name: q_eta(z | x, y), q_phi^(r)(y | x) of a blue arrow (both q and its reverse), q_* if perfect."""
-    group = ("*", "*") if factor.perfect else (_group_tex(factor), greek(factor.group))
+    group = ("*", "*") if factor.perfect else (name_latex(factor.group), greek(factor.group))
     power = ("^{(r)}", "^(r)") if factor.adversarial else ("", "")
     slots = factor.shifts or (None,) * (len(factor.parents) + 1)
     ends = [_end(model, n, s) for n, s in zip((*factor.parents, factor.target), slots, strict=True)]
@@ -148,19 +144,23 @@ def label(model: Model, factor: Factor) -> Label:
         ends = [(_indexed(target[0], "-i"), f"{target[1]}_-i"), (_indexed(target[0], "i"), f"{target[1]}_i")]
     *given, (target_tex, target_text) = ends
     bar = (r" \mid ", "|") if given else ("", "")
+    where = _where(model, factor)
     return Label(
-        rf"{factor.letter}_{{{group[0]}}}{power[0]}({target_tex}{bar[0]}{', '.join(g[0] for g in given)})",
-        f"{factor.letter}_{group[1]}{power[1]}({target_text}{bar[1]}{', '.join(g[1] for g in given)})",
+        rf"{factor.letter}_{{{group[0]}}}{power[0]}({target_tex}{bar[0]}{', '.join(g[0] for g in given)}){where[0]}",
+        f"{factor.letter}_{group[1]}{power[1]}({target_text}{bar[1]}{', '.join(g[1] for g in given)}){where[1]}",
     )
 
 
-def _group_tex(factor: Factor) -> str:
-    """The parameters' name: \\theta; a factor's suffix stays a name of the program."""
-    return name_tex(factor.group)
+def _where(model: Model, factor: Factor) -> tuple[str, str]:
+    """The domain that a factor lives in, if it is not all of them."""
+    y = model.indicator
+    if factor.when is None or y is None:
+        return "", ""
+    return rf",\; {name_latex(y.name)}{{=}}{factor.when}", f", {y.name}={factor.when}"
 
 
 def _end(model: Model, name: str, shift: int | None) -> tuple[str, str]:
-    tex = name_tex(name, bold=bool(model.variable(name).type.shape))
+    tex = name_latex(name, bold=bool(model.variable(name).type.shape))
     if shift is None:
         return tex, name
     index = "t" if shift == 0 else f"t{shift:+d}"
@@ -169,7 +169,7 @@ def _end(model: Model, name: str, shift: int | None) -> tuple[str, str]:
 
 def _indexed(tex: str, index: str) -> str:
     """With a subscript, joined to one that is there."""
-    if tex.endswith("}") and "_{" in tex:
+    if "}_{" in tex or ("_{" in tex and not tex.startswith("\\")):
         return f"{tex[:-1]},{index}}}"
     return f"{tex}_{{{index}}}"
 

@@ -26,8 +26,8 @@ def places(count: int, pairs: Pairs, anchor: int | None, rightward: Sequence[flo
     """Places of `count` nodes, around the origin.
 
     Stress majorization (Gansner, Koren and North, 2004): drawn distances come near to graph distances. Then the
-    picture is turned so that the indicator (`anchor`) stands below the others, or the long side is level, and
-    mirrored so that what has more `rightward` stands to the right and, last, what was declared first to the left.
+    picture is turned so that the long side is level with the indicator (`anchor`) below the others, and
+    mirrored so that what has more `rightward` stands to the right, or else what was declared later.
     """
     if count == 1:
         return ((0.0, 0.0),)
@@ -51,10 +51,11 @@ def _distances(count: int, pairs: Pairs, anchor: int | None) -> Matrix:
                     steps[start][there] = steps[start][here] + 1
                     queue.append(there)
     for i, j in combinations(range(count), 2):
-        step = min(steps[i][j], 3.0)
+        step = min(steps[i][j], 4.0)
         if anchor in (i, j):
             step = max(1.0, step - 1)
-        steps[i][j] = steps[j][i] = step
+        # A little more than the sum of the steps between: so paths unfold, and fast.
+        steps[i][j] = steps[j][i] = step if step == 1 else 1.15 * step
     return steps
 
 
@@ -102,7 +103,9 @@ def _majorize(distances: Matrix, order: Sequence[int]) -> list[Point]:
 
 def _untidiness(spots: Sequence[Point], pairs: Pairs, distances: Matrix) -> tuple[float, float]:
     """Crossings of straight lines and nodes on lines, then stress; rounded, so that equal pictures stay equal."""
-    faults = sum(segments_cross(spots[a], spots[b], spots[c], spots[d]) for (a, b), (c, d) in combinations(sorted(pairs), 2))
+    faults = sum(
+        segments_cross(spots[a], spots[b], spots[c], spots[d]) for (a, b), (c, d) in combinations(sorted(pairs), 2)
+    )
     faults += sum(
         2 * (point_to_segment(spots[k], spots[a], spots[b]) < 0.25)
         for a, b in pairs
@@ -121,17 +124,17 @@ def _length(a: Point, b: Point) -> float:
 
 def _upright(spots: Sequence[Point], anchor: int | None, rightward: Sequence[float]) -> list[Point]:
     count = len(spots)
-    cx, cy = sum(p[0] for p in spots) / count, sum(p[1] for p in spots) / count
-    centred = [(x - cx, y - cy) for x, y in spots]
-    if anchor is not None and count > 2:
-        turn = pi / 2 - atan2(centred[anchor][1], centred[anchor][0])
-    else:
-        xx, yy = sum(x * x for x, _ in centred), sum(y * y for _, y in centred)
-        turn = -0.5 * atan2(2 * sum(x * y for x, y in centred), xx - yy)
-    turned = [(x * cos(turn) - y * sin(turn), x * sin(turn) + y * cos(turn)) for x, y in centred]
+    others = [p for i, p in enumerate(spots) if i != anchor or count == 2]
+    cx, cy = sum(p[0] for p in others) / len(others), sum(p[1] for p in others) / len(others)
+    xx, yy = sum((x - cx) ** 2 for x, _ in others), sum((y - cy) ** 2 for _, y in others)
+    turn = -0.5 * atan2(2 * sum((x - cx) * (y - cy) for x, y in others), xx - yy)
+    turned = [
+        (x * cos(turn) - y * sin(turn), x * sin(turn) + y * cos(turn)) for x, y in ((x - cx, y - cy) for x, y in spots)
+    ]
     if _leaning([x for x, _ in turned], rightward) < 0:
         turned = [(-x, y) for x, y in turned]
-    if anchor is None and _leaning([y for _, y in turned], (0.0,) * count) < 0:
+    downward = [float(i == anchor) for i in range(count)]
+    if _leaning([y for _, y in turned], downward) < 0:
         turned = [(x, -y) for x, y in turned]
     return turned
 

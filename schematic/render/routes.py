@@ -10,10 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import cos, hypot, pi, sin
 
-from schematic.render.geometry import Arc, Box, Point, along, moved, normal, point_to_segment, segments_cross, unit
+from schematic.render.geometry import (
+    Arc,
+    Box,
+    Point,
+    along,
+    cross,
+    moved,
+    normal,
+    point_to_segment,
+    segments_cross,
+    unit,
+)
 
 RADIUS = 25.0
 CLEAR = 4.0
@@ -82,8 +93,8 @@ def layout(discs: Sequence[Disc], wires: Sequence[Wire], labels: Sequence[Size])
 
 def clashes(found: Layout, wires: Sequence[Wire]) -> list[str]:
     """What touches what it must not: labels, nodes and arrows, in words."""
-    told = [f"nodes {i} and {j}" for (i, a), (j, b) in _pairs(found.discs) if a.box.meets(b.box)]
-    told += [f"labels {i} and {j}" for (i, a), (j, b) in _pairs(found.boxes) if a.meets(b)]
+    told = [f"nodes {i} and {j}" for (i, a), (j, b) in combinations(enumerate(found.discs), 2) if a.box.meets(b.box)]
+    told += [f"labels {i} and {j}" for (i, a), (j, b) in combinations(enumerate(found.boxes), 2) if a.meets(b)]
     for i, box in enumerate(found.boxes):
         told += [f"label {i} and node {j}" for j, d in enumerate(found.discs) if box.meets(d.box)]
         told += [f"label {i} and arrow {j}" for j, a in enumerate(found.arcs) if box.crossed_by(a.line)]
@@ -91,10 +102,6 @@ def clashes(found: Layout, wires: Sequence[Wire]) -> list[str]:
         others = (i for i in range(len(found.discs)) if i not in (wire.source, wire.target))
         told += [f"arrow {j} and node {i}" for i in others if _near(arc, found.discs[i]) < 2]
     return told
-
-
-def _pairs(items: Sequence[object]) -> Iterator[tuple[tuple[int, object], tuple[int, object]]]:
-    return combinations(enumerate(items), 2)
 
 
 # --- arrows -----------------------------------------------------------------------------------------------
@@ -108,27 +115,54 @@ def _arcs(discs: Sequence[Disc], wires: Sequence[Wire], gap: float) -> tuple[Arc
     def both(i: int, a: int, j: int, b: int) -> float:
         return _pair_cost(choices[i][a][0], wires[i], choices[j][b][0], wires[j], gap)
 
-    def cost(i: int, a: int, chosen: Sequence[int | None]) -> float:
-        others = ((j, b) for j, b in enumerate(chosen) if j != i and b is not None)
+    def cost(i: int, a: int, chosen: Sequence[int]) -> float:
+        others = ((j, b) for j, b in enumerate(chosen) if j != i)
         return own[i][a] + sum(both(i, a, j, b) if i < j else both(j, b, i, a) for j, b in others)
 
-    chosen: list[int | None] = [_fan(wires, i, some) for i, some in enumerate(choices)]
+    chosen: list[int] = [_fan(discs, wires, i) for i in range(len(wires))]
+    # By their ends, not by their factors: a move that keeps an arrow's ends keeps its arc.
+    order = sorted(range(len(wires)), key=lambda i: _ends(wires[i]))
     for _ in range(PASSES):
         before = list(chosen)
-        for i in range(len(wires)):
+        for i in order:
             chosen[i] = min(range(len(choices[i])), key=lambda a: round(cost(i, a, chosen), 3))
         if chosen == before:
             break
-    return tuple(choices[i][a][0] for i, a in enumerate(chosen) if a is not None)
+    return tuple(choices[i][a][0] for i, a in enumerate(chosen))
 
 
-def _fan(wires: Sequence[Wire], number: int, choices: Sequence[tuple[Arc, float]]) -> int:
-    """The choice to begin with: arrows between the same two nodes lie like the ribs of a fan."""
-    ends = {wires[number].source, wires[number].target}
-    alike = [i for i, w in enumerate(wires) if {w.source, w.target} == ends]
-    if len(ends) == 1 or None in ends:
-        return alike.index(number) % len(choices)
-    return BENDS.index({0: 0.0, 1: 14.0, 2: 28.0, 3: 44.0, 4: 64.0}.get(abs(step := 2 * alike.index(number) - len(alike) + 1), 90.0) * (1 if step > 0 else -1))
+def _ends(wire: Wire) -> tuple[int, int, bool]:
+    """Arrows between the same two nodes come one after the other, those from the lower number first."""
+    source = -1 if wire.source is None else wire.source
+    return min(source, wire.target), max(source, wire.target), source > wire.target
+
+
+def _fan(discs: Sequence[Disc], wires: Sequence[Wire], number: int) -> int:
+    """The choice to begin with: arrows between the same two nodes lie like the ribs of a fan.
+
+    The outer ribs are for the first arrows of their factors, which carry the labels: there is room for those.
+    """
+    low, high, _ = _ends(wires[number])
+    alike = [i for i, w in enumerate(wires) if _ends(w)[:2] == (low, high)]
+    alike.sort(key=lambda i: (_first(wires, i), _ends(wires[i])))
+    rank = alike.index(number)
+    if low in (-1, high):
+        return rank % 8
+    a, b, middle = discs[low].center, discs[high].center, _middle(discs)
+    outward = cross(a, b, middle) >= 0  # the left of the way from a to b is the outer side
+    step = (2 * rank - len(alike) + 1) * (1 if outward else -1)
+    ribs = sorted(bend for bend in BENDS if bend >= 0)
+    rib = ribs[min(abs(step), len(ribs) - 1)]
+    return BENDS.index(rib if step >= 0 else -rib)
+
+
+def _first(wires: Sequence[Wire], number: int) -> bool:
+    return all(w.factor != wires[number].factor for w in wires[:number])
+
+
+def _middle(discs: Sequence[Disc]) -> Point:
+    count = len(discs)
+    return sum(d.center[0] for d in discs) / count, sum(d.center[1] for d in discs) / count
 
 
 def _choices(discs: Sequence[Disc], wire: Wire, wide: float) -> list[tuple[Arc, float]]:
@@ -159,7 +193,7 @@ def _bent(source: Disc, target: Disc, bend: float) -> Arc:
 def _leaves(arc: Arc, disc: Disc, gap: float) -> float:
     """The parameter at which an arc from a node's centre comes out of its outline."""
     low, high = 0.0, 0.5
-    for _ in range(30):
+    for _ in range(14):
         middle = (low + high) / 2
         low, high = (middle, high) if disc.distance(arc.at(middle)) < gap else (low, middle)
     return high
@@ -201,21 +235,24 @@ def _pair_cost(a: Arc, one: Wire, b: Arc, other: Wire, gap: float) -> float:
     """Crossings cost most, then arrows that run or end too close together."""
     cost = 0.0
     if {one.source, one.target} == {other.source, other.target}:
-        closest = min(hypot(a.at(t)[0] - p[0], a.at(t)[1] - p[1]) for t in (0.4, 0.5, 0.6) for p in b.line)
+        closest = min(hypot(p[0] - q[0], p[1] - q[1]) for p in a.line[6:11:2] for q in b.coarse[2:7])
         cost += _shortfall(closest, gap, 12.0)
     for p in (a.a, a.d):
         for q in (b.a, b.d):
             cost += _shortfall(hypot(p[0] - q[0], p[1] - q[1]), 15.0, 8.0)
     if a.box.meets(b.box):
-        cost += 120.0 * _crossings(a.line, b.line)
+        cost += 120.0 * _crossings(a.coarse, b.coarse)
     return cost
 
 
 def _crossings(a: Sequence[Point], b: Sequence[Point]) -> int:
-    """Of two polylines, looked at with half their points."""
-    coarse_a, coarse_b = a[::2], b[::2]
-    pieces = list(zip(coarse_b, coarse_b[1:], strict=False))
-    return sum(segments_cross(p, q, r, s) for p, q in zip(coarse_a, coarse_a[1:], strict=False) for r, s in pieces)
+    """How often two polylines cross."""
+    found = 0
+    for p, q in pairwise(a):
+        low, high = min(p[1], q[1]), max(p[1], q[1])
+        near = ((r, s) for r, s in pairwise(b) if max(r[1], s[1]) >= low and min(r[1], s[1]) <= high)
+        found += sum(segments_cross(p, q, r, s) for r, s in near)
+    return found
 
 
 # --- labels -----------------------------------------------------------------------------------------------
@@ -224,7 +261,7 @@ def _crossings(a: Sequence[Point], b: Sequence[Point]) -> int:
 def _boxes(
     discs: Sequence[Disc], wires: Sequence[Wire], arcs: Sequence[Arc], labels: Sequence[Size]
 ) -> tuple[Box, ...]:
-    middle = along((0, 0), _sum([d.center for d in discs]), 1 / len(discs))
+    middle = _middle(discs)
     walls = [d.box.grown(CLEAR) for d in discs]
     choices: list[list[tuple[Box, float]]] = []
     for factor, size in enumerate(labels):
@@ -240,10 +277,6 @@ def _boxes(
         if chosen == before:
             break
     return tuple(b for b in chosen if b is not None)
-
-
-def _sum(points: Sequence[Point]) -> Point:
-    return sum(p[0] for p in points), sum(p[1] for p in points)
 
 
 def _spots(own: Sequence[int], arcs: Sequence[Arc], size: Size, middle: Point) -> Iterator[tuple[Box, float]]:
@@ -264,9 +297,11 @@ def _spots(own: Sequence[int], arcs: Sequence[Arc], size: Size, middle: Point) -
 def _wall_cost(box: Box, walls: Sequence[Box], arcs: Sequence[Arc], own: Sequence[int]) -> float:
     grown = box.grown(CLEAR)
     cost = sum(400.0 for w in walls if box.meets(w))
+    wide = box.grown(13)
     for j, arc in enumerate(arcs):
-        if arc.box.grown(CLEAR).meets(grown):
-            cost += 300.0 * (box if j in own else grown).crossed_by(arc.line)
-            if j not in own and box.grown(10).crossed_by(arc.line):
-                cost += 14.0
+        if arc.box.meets(wide):
+            if j in own:
+                cost += 300.0 * box.crossed_by(arc.line)
+            elif wide.crossed_by(arc.line):
+                cost += 300.0 if grown.crossed_by(arc.line) else 26.0
     return cost

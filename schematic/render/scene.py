@@ -35,11 +35,13 @@ class Shape:
 
 @dataclass(frozen=True)
 class Text:
-    """A formula: its glyphs, placed, and what a screen reader says."""
+    """A formula: its glyphs, placed around their middle, their LaTeX, and what a screen reader says."""
 
     outline: tuple[Command, ...]
     ink: Ink
     said: str
+    tex: str
+    center: Point
 
 
 @dataclass(frozen=True)
@@ -60,74 +62,88 @@ class Scene:
     groups: tuple[Group, ...]
 
 
+@dataclass(frozen=True)
+class Panel:
+    """One model of a drawing: what it says, where that is, and its extent; `sign` stands before a term of a sum."""
+
+    model: Model
+    picture: Picture
+    layout: Layout
+    extent: Box
+    sign: str = ""
+
+
 def scene(model: AnyModel) -> Scene:
     """Draws a model; of a sum, every term in a panel of its own, with its weight before it."""
+    groups: list[Group] = []
+    extents: list[Box] = []
+    edge = 0.0
+    for panel in panels(model):
+        if panel.sign:
+            drawn = formula(panel.sign, NAME_SIZE)
+            center = edge + drawn.width / 2, 0.0
+            groups.append(Group("sign", panel.sign, (_text(drawn, panel.sign, panel.sign, center, "ink"),)))
+            edge += drawn.width + MARGIN
+            extents.append(Box(center[0] - drawn.width / 2, -NAME_SIZE, edge, NAME_SIZE))
+        shift = (edge - panel.extent.left, 0.0) if isinstance(model, Sum) else (0.0, 0.0)
+        groups += [_shifted(g, shift) for g in _groups(panel)]
+        extents.append(_box_shifted(panel.extent, shift))
+        edge = extents[-1].right + MARGIN
+    whole = around(extents)
+    return Scene(
+        model.name, Box(*(round(v) + 0.0 for v in (whole.left, whole.top, whole.right, whole.bottom))), tuple(groups)
+    )
+
+
+def panels(model: AnyModel) -> tuple[Panel, ...]:
+    """A model, or the terms of a sum, each laid out around the origin."""
     match model:
         case Model():
-            found = _panel(picture(model), _rightward(model))
-            return Scene(model.name, found.extent, found.groups)
-        case Sum():
-            return _row(model)
+            return (_panel(model, ""),)
+        case Sum(_, terms):
+            return tuple(_panel(m, _sign(weight, first=i == 0)) for i, (weight, m) in enumerate(terms))
 
 
-def _rightward(model: Model) -> tuple[float, ...]:
-    """Data stand to the right: the order in which a generator's arrows are read."""
-    return tuple(1.0 if v.data is not None else 0.0 for v in model.variables)
+def _sign(weight: float, first: bool) -> str:
+    times = "" if weight == 1 else rf"{weight:g}\,\times"
+    return times if first else rf"+\;{times}" if times else "+"
 
 
-def _row(model: Sum) -> Scene:
-    groups: list[Group] = []
-    x, extents = 0.0, []
-    for number, (weight, term) in enumerate(model.terms):
-        sign = _weight(weight, first=number == 0)
-        if sign:
-            drawn = formula(sign, NAME_SIZE)
-            groups.append(Group("sign", sign, (Text(_placed(drawn, (x + drawn.width / 2, 0)), "ink", sign),)))
-            x += drawn.width + MARGIN
-        panel = scene(term)
-        shift = x - panel.extent.left, 0.0
-        groups += [_shifted(g, shift) for g in panel.groups]
-        extents.append(_box_shifted(panel.extent, shift))
-        x = extents[-1].right + MARGIN
-    whole = around(extents)
-    return Scene(model.name, Box(min(0.0, whole.left), whole.top, whole.right, whole.bottom), tuple(groups))
-
-
-def _weight(weight: float, first: bool) -> str:
-    times = "" if weight == 1 else f"{weight:g}"
-    return times + (r"\,\times" if times else "") if first else "+" + (rf"\;{times}\,\times" if times else "")
-
-
-def _panel(drawn: Picture, rightward: Sequence[float]) -> Scene:
+def _panel(model: Model, sign: str) -> Panel:
+    drawn = picture(model)
     names = [formula(n.tex, NAME_SIZE) for n in drawn.nodes]
     labels = [formula(n.tex, LABEL_SIZE) for n in drawn.labels]
+    # Data stand to the right: the order in which a generator's arrows are read.
+    rightward = [1.0 if v.data is not None else 0.0 for v in model.variables]
     spots = places(len(names), drawn.pairs, drawn.anchor, rightward)
     discs = [Disc(p, max(0.0, f.width / 2 + 9 - RADIUS)) for p, f in zip(spots, names, strict=True)]
     wires = [Wire(a.source, a.target, a.factor) for a in drawn.arrows]
     found = layout(discs, wires, [Size(f.width, f.height) for f in labels])
-    groups = [_factor(drawn, found, number, f) for number, f in enumerate(labels)]
-    groups += [_node(drawn, found, number, f) for number, f in enumerate(names)]
-    return Scene(drawn.name, _extent(found), tuple(groups))
+    return Panel(model, drawn, found, _extent(found), sign)
+
+
+def _groups(panel: Panel) -> list[Group]:
+    factors = [_factor(panel, number) for number in range(len(panel.picture.labels))]
+    return factors + [_node(panel, number) for number in range(len(panel.picture.nodes))]
 
 
 def _extent(found: Layout) -> Box:
     """The page: it leaves the nodes room for arcs, so that a model's moves are mostly on pages of one size."""
     nodes = around(d.box for d in found.discs).grown(36)
     drawn = around([*(d.box for d in found.discs), *found.boxes, *(a.box.grown(8) for a in found.arcs)])
-    whole = around([nodes, drawn]).grown(MARGIN)
-    return Box(*(round(v) + 0.0 for v in (whole.left, whole.top, whole.right, whole.bottom)))
+    return around([nodes, drawn]).grown(MARGIN)
 
 
 # --- nodes ------------------------------------------------------------------------------------------------
 
 
-def _node(drawn: Picture, found: Layout, number: int, name: Formula) -> Group:
-    node, disc = drawn.nodes[number], found.discs[number]
+def _node(panel: Panel, number: int) -> Group:
+    node, disc = panel.picture.nodes[number], panel.layout.discs[number]
     outline = _pill(disc)
     items: list[Shape | Text] = [Shape(outline, "ink", "shade" if node.shade == "visible" else "page", 1.4)]
     if node.shade == "partial":
         items = [Shape(outline, None, "page"), Shape(_half(disc), None, "shade"), Shape(outline, "ink", None, 1.4)]
-    items.append(Text(_placed(name, disc.center), "ink", node.name))
+    items.append(_text(formula(node.tex, NAME_SIZE), node.tex, node.name, disc.center, "ink"))
     return Group("node", node.title, tuple(items))
 
 
@@ -162,13 +178,14 @@ def _half(disc: Disc) -> tuple[Command, ...]:
 # --- factors ----------------------------------------------------------------------------------------------
 
 
-def _factor(drawn: Picture, found: Layout, number: int, name: Formula) -> Group:
-    own = [(a, arc) for a, arc in zip(drawn.arrows, found.arcs, strict=True) if a.factor == number]
+def _factor(panel: Panel, number: int) -> Group:
+    own = [(a, arc) for a, arc in zip(panel.picture.arrows, panel.layout.arcs, strict=True) if a.factor == number]
     items: list[Shape | Text] = [s for arrow, arc in own for s in _arrow(arrow, arc)]
     ink: Ink = "blue" if own[0][0].blue else "ink"
-    said = drawn.labels[number].text
-    items.append(Text(_placed(name, found.boxes[number].center), ink, said))
-    return Group("factor", f"{said}: {_mark(own[0][0])}", tuple(items))
+    label = panel.picture.labels[number]
+    name = formula(label.tex, LABEL_SIZE)
+    items.append(_text(name, label.tex, label.text, panel.layout.boxes[number].center, ink))
+    return Group("factor", f"{label.text}: {_mark(own[0][0])}", tuple(items))
 
 
 def _mark(arrow: Arrow) -> str:
@@ -210,11 +227,10 @@ def _curve(arc: Arc) -> tuple[Command, ...]:
 # --- placing ----------------------------------------------------------------------------------------------
 
 
-def _placed(drawn: Formula, center: Point) -> tuple[Command, ...]:
-    """A formula's outline with its extent centred on a point."""
-    dx = center[0] - drawn.left - drawn.width / 2
-    dy = center[1] - drawn.top - drawn.height / 2
-    return _translated(drawn.outline, (dx, dy))
+def _text(drawn: Formula, tex: str, said: str, center: Point, ink: Ink) -> Text:
+    """A formula with the middle of its extent at a point."""
+    by = center[0] - drawn.left - drawn.width / 2, center[1] - drawn.top - drawn.height / 2
+    return Text(_translated(drawn.outline, by), ink, said, tex, center)
 
 
 def _translated(outline: Sequence[Command], by: Point) -> tuple[Command, ...]:
@@ -222,7 +238,16 @@ def _translated(outline: Sequence[Command], by: Point) -> tuple[Command, ...]:
 
 
 def _shifted(group: Group, by: Point) -> Group:
-    return replace(group, items=tuple(replace(i, outline=_translated(i.outline, by)) for i in group.items))
+    return replace(group, items=tuple(_item_shifted(i, by) for i in group.items))
+
+
+def _item_shifted(item: Shape | Text, by: Point) -> Shape | Text:
+    outline = _translated(item.outline, by)
+    match item:
+        case Text():
+            return replace(item, outline=outline, center=(item.center[0] + by[0], item.center[1] + by[1]))
+        case Shape():
+            return replace(item, outline=outline)
 
 
 def _box_shifted(box: Box, by: Point) -> Box:

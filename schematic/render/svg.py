@@ -38,7 +38,7 @@ def _group(group: Group) -> list[str]:
 
 def _item(item: Shape | Text) -> str:
     match item:
-        case Text(outline, ink, said):
+        case Text(outline, ink, said, _, _):
             attributes = f'role="img" aria-label="{escape(said)}" class="f-{ink}" fill="{LIGHT[ink]}"'
             return f'<path {attributes} d="{path(outline)}"/>'
         case Shape(outline, stroke, fill, width, dashed):
