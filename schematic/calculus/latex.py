@@ -35,7 +35,9 @@ def latex_lines(term: Term, width: int = 100, bold: Set[str] = PLAIN) -> tuple[s
 
 
 def name_latex(name: str, bold: bool = False, at0: bool = False) -> str:
-    r"""theta as \theta, at theta_0 as \theta_{0}; z1 as z_{1}, z[3] as z_{3}, label as \mathrm{label}."""
+    r"""theta as \theta, at theta_0 as \theta_{0}; z1 as z_{1}, z[3] as z_{3}, y' as y', label as \mathrm{label}."""
+    if name.endswith("'"):
+        return name_latex(name[:-1], bold) + "'"
     if chain := re.fullmatch(r"(\w+)\[(.*)\]", name):
         return f"{name_latex(chain[1], bold)}_{{{chain[2]}}}"
     stem, digits = stem_and_digits(name)
