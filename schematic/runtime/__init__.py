@@ -1,1 +1,1 @@
-"""Floor 4: data, training, checkpoints; loads and trains emitted programs."""
+"""Floor 4: data, training, checkpoints, metrics, devices; loads and trains emitted programs."""

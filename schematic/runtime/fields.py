@@ -1,0 +1,109 @@
+"""Arrays as they come fitted to the fields that a model reads: float tensors (records, *event shape), checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from schematic.runtime.errors import RunError
+from schematic.runtime.idx import Array
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field as the model wants it. `kind` is its type's name ("unit", "category", ...), "" where that is not known."""
+
+    name: str
+    shape: Shape
+    kind: str = ""
+
+
+def fit(array: Array, field: Field, origin: str, white: float = 255.0) -> Tensor:
+    """The array as float32 (records, *field.shape): images in [0, 1] and channels first, categories one-hot.
+
+    Integer images are divided by `white`. Raises RunError, naming the field and the file, for a shape, a type or a
+    range that does not fit.
+    """
+    where = f"{origin}: field `{field.name}`"
+    if array.ndim == 0 or not len(array):
+        raise RunError(f"{where} has no records")
+    if array.dtype.kind not in "buif":
+        raise RunError(f"{where} holds {array.dtype}, not numbers")
+    if _classes(array, field):
+        return _one_hot(array, field, where)
+    array = _arrange(array, field, where)
+    values = _scale(array, field, white)
+    _check(values, field, where)
+    return torch.from_numpy(np.ascontiguousarray(values))
+
+
+def _classes(array: Array, field: Field) -> bool:
+    """Whether the array holds class numbers, (records, *shape[:-1]), for a one-hot field (*shape[:-1], classes)."""
+    whole = array.dtype.kind in "bui" or (field.kind == "category" and bool(np.all(array == np.floor(array))))
+    if field.kind not in ("category", "") or not field.shape or not whole:
+        return False
+    numbers = array.shape[1:] in (field.shape[:-1], (*field.shape[:-1], 1))
+    return numbers and array.shape[1:] != field.shape and (field.kind == "category" or len(field.shape) == 1)
+
+
+def _one_hot(array: Array, field: Field, where: str) -> Tensor:
+    classes = field.shape[-1]
+    numbers = array.reshape(len(array), *field.shape[:-1]).astype(np.int64)
+    low, high = int(numbers.min()), int(numbers.max())
+    if low < 0 or high >= classes:
+        raise RunError(
+            f"{where} has classes {low} to {high}; the model's category({classes}) has 0 to {classes - 1}",
+            f"category({high + 1}) holds them all" if low >= 0 else "classes are counted from 0",
+        )
+    return torch.nn.functional.one_hot(torch.from_numpy(numbers), classes).float()
+
+
+def _arrange(array: Array, field: Field, where: str) -> Array:
+    """Channels first, a channel of one added or dropped, an image flattened: what keeps every value in its place."""
+    have, want = array.shape[1:], field.shape
+    if have == want:
+        return array
+    if len(want) == 3 and len(have) == 3 and (have[2], have[0], have[1]) == want:
+        return array.transpose(0, 3, 1, 2)
+    flat = min(len(have), len(want)) == 1 and max(len(have), len(want)) > 1
+    squeezed = tuple(n for n in have if n != 1) == tuple(n for n in want if n != 1)
+    if prod(have) == prod(want) and (flat or squeezed):
+        return array.reshape(len(array), *want)
+    kind = field.kind or "unit"
+    numbers = ", ".join(map(str, (have[2], have[0], have[1]) if len(have) == 3 and have[2] in (1, 3) else have))
+    raise RunError(f"{where} has shape {have}; the model wants {want}", f"declare {kind}({numbers})")
+
+
+def _scale(array: Array, field: Field, white: float) -> Array:
+    values = array.astype(np.float32)
+    if array.dtype.kind not in "ui" or field.kind == "category":
+        return values
+    if field.kind == "binary":
+        return values / white if set(np.unique(array)) == {0, white} else values
+    if field.kind == "unit" or (array.dtype == np.uint8 and len(field.shape) == 3):
+        return values / np.float32(white)
+    return values
+
+
+def _check(values: Array, field: Field, where: str) -> None:
+    """Raises RunError where a value is not finite or not of the field's type."""
+    checks = {
+        "unit": (lambda v: (v >= 0) & (v <= 1), "from 0 to 1", "scale them, or declare real(...)"),
+        "binary": (lambda v: (v == 0) | (v == 1), "0 or 1", "declare unit(...) for values between, or round them"),
+    }
+    finite, holds, help = (np.isfinite, "finite", "")
+    for test, says, mend in ((finite, holds, help), checks.get(field.kind, (finite, holds, help))):
+        bad = np.argwhere(~test(values))
+        if len(bad):
+            record, value = int(bad[0][0]), values[tuple(bad[0])]
+            raise RunError(f"{where} is {field.kind or 'real'}, {says}; record {record} has {value:g}", mend)
+    if field.kind == "category":
+        sums = values.sum(-1)
+        if not (np.all((values == 0) | (values == 1)) and np.all(sums == 1)):
+            raise RunError(f"{where} is a category, but is neither class numbers nor one-hot")

@@ -1,0 +1,93 @@
+"""What a run needs, checked before anything is trained or written: program, data, device, optimizers, length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from schematic.core.version import VERSION
+from schematic.graph.model import Optimizer, Train
+from schematic.runtime import device as devices
+from schematic.runtime import optim
+from schematic.runtime.data import Batches, DataSet, load, place
+from schematic.runtime.errors import RunError
+from schematic.runtime.program import Program, instantiate, load_class
+from schematic.runtime.step import Trainer, init
+
+BATCH = 64
+STEPS = 3000  # at least: the digits are 22 steps an epoch
+EPOCHS = 20  # at least: MNIST is 937 steps an epoch
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run was asked for; None is left to the file's `train` block, then to the defaults."""
+
+    data: str | tuple[tuple[str, str], ...] | None = None
+    device: str = "auto"
+    epochs: int | None = None
+    steps: int | None = None
+    batch: int | None = None
+    seed: int = 0
+    optimizers: tuple[tuple[str, Optimizer], ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run about to begin. `config` is what config.json says of it."""
+
+    program: Program
+    sets: tuple[DataSet, ...]
+    device: torch.device
+    batches: Batches
+    trainer: Trainer
+    steps: int
+    config: Mapping[str, Any]
+
+
+def prepare(text: str, block: Train, asked: Settings) -> Plan:
+    """The plan of a run; what is asked overrides the `train` block.
+
+    Raises RunError where program, data, device or settings do not fit.
+    """
+    devices.set_up()
+    device = devices.choose(asked.device)
+    cls: Any = load_class(text, "program.py")
+    optimizers = optim.resolve(cls.GROUPS, bool(cls.ADVERSARIAL), block.optimizers, asked.optimizers)
+    source = asked.data or block.data or "digits"
+    sets = place(load(source, cls.FIELDS, cls.TYPES), device)
+    if not sets:
+        raise RunError("the model reads no data", "it learns from a variable with `= data(...)`")
+    size = asked.batch or block.batch or min(BATCH, *(s.records for s in sets))
+    torch.manual_seed(asked.seed)
+    generator = torch.Generator(device).manual_seed(asked.seed)
+    batches = Batches(sets, size, device, generator)
+    program = instantiate(cls, asked.seed, device)
+    steps = length(batches.per_epoch, block, asked)
+    config = {
+        "model": cls.__name__,
+        "data": source,
+        "sets": {s.name: s.origin for s in sets},
+        "device": str(device),
+        "seed": asked.seed,
+        "batch": size,
+        "steps": steps,
+        "optimizers": {g: _plain(o) for g, o in optimizers.items()},
+        "versions": {"schematic": VERSION, "torch": torch.__version__},
+    }
+    return Plan(program, sets, device, batches, init(program, optimizers, generator), steps, config)
+
+
+def length(per_epoch: int, block: Train, asked: Settings) -> int:
+    """The number of steps: `steps`, else `epochs` of them, else a default that suits small sets and large ones."""
+    if asked.steps:
+        return asked.steps
+    epochs = asked.epochs or block.epochs
+    return epochs * per_epoch if epochs else max(STEPS, EPOCHS * per_epoch)
+
+
+def _plain(optimizer: Optimizer) -> dict[str, Any]:
+    return {name: value for name, value in asdict(optimizer).items() if name != "span"}

@@ -1,0 +1,92 @@
+"""Samples and reconstructions of a program, as tensors and as pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from schematic.runtime import folder
+from schematic.runtime.data import Batch, DataSet
+from schematic.runtime.folder import Run
+from schematic.runtime.idx import Array
+from schematic.runtime.pictures import grid, is_image
+from schematic.runtime.program import Program
+
+COLUMNS = 8
+Values = dict[str, Tensor]
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Torch draws from this seed within, and afterwards goes on as if it had not."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def device_of(program: Program) -> torch.device:
+    return next((p.device for p in program.parameters()), torch.device("cpu"))
+
+
+def records(sets: Sequence[DataSet], n: int, device: torch.device, split: str = "test") -> Batch:
+    """The first n records of each set's split, repeated where it has fewer: (n, *event) by field."""
+    fields = [(f, t) for s in sets for f, t in getattr(s, split).items()]
+    return {f: t[torch.arange(n, device=t.device) % len(t)].to(device) for f, t in fields}
+
+
+@torch.no_grad()
+def generate(program: Program, n: int, batch: Batch, seed: int) -> Values:
+    """`program.sample(n)` under a seed of its own; conditioning variables are the batch's."""
+    with seeded(seed, device_of(program)):
+        return program.sample(n, **{name: batch[program.DATA[name]] for name in program.CONDITIONS})
+
+
+@torch.no_grad()
+def reconstruct(program: Program, batch: Batch, seed: int) -> Values:
+    """What `sample` makes of what `infer` finds in the records; {} where there is no inference net."""
+    if not hasattr(program, "infer"):
+        return {}
+    observed = {name: batch[field] for name, field in program.DATA.items()}
+    with seeded(seed, device_of(program)):
+        found = program.infer(**observed)
+        latent = {name: value for name, value in found.items() if name not in observed}
+        given = {name: observed[name] for name in program.CONDITIONS}
+        return program.sample(len(next(iter(batch.values()))), **latent, **given)
+
+
+def pictures(values: Values, columns: int = COLUMNS) -> dict[str, bytes]:
+    """A PNG grid of every variable that can be shown, by name. Values outside [0, 1] are clipped."""
+    shown = {name: v for name, v in values.items() if is_image(v.shape[1:])}
+    return {name: grid(numpy(v), columns) for name, v in shown.items()}
+
+
+def pairs(before: Values, after: Values, columns: int = COLUMNS) -> dict[str, bytes]:
+    """PNG grids of records with what was made of them below: a row of each in turn, by variable."""
+    grids = {}
+    for name in before:
+        if name in after and is_image(before[name].shape[1:]):
+            rows = [v[: len(v) // columns * columns].unflatten(0, (-1, columns)) for v in (before[name], after[name])]
+            grids[name] = grid(numpy(torch.stack(rows, 1).flatten(0, 2)), columns)
+    return grids
+
+
+def numpy(value: Tensor) -> Array:
+    array: Array = value.detach().float().cpu().numpy()
+    return array
+
+
+def write(run: Run, program: Program, sets: Sequence[DataSet], seed: int, n: int = 64) -> None:
+    """samples.png and reconstructions.png, of test records and the first image variable; others as samples-NAME.png."""
+    batch = records(sets, n, device_of(program))
+    observed = {name: batch[field] for name, field in program.DATA.items()}
+    sheets = {
+        "samples": pictures(generate(program, n, batch, seed)),
+        "reconstructions": pairs(observed, reconstruct(program, batch, seed)),
+    }
+    for title, grids in sheets.items():
+        for i, (name, picture) in enumerate(grids.items()):
+            folder.write(run / (f"{title}-{name}.png" if i else f"{title}.png"), picture)

@@ -1,0 +1,86 @@
+"""One training step, `init` and `step`: straight-line tensor code that reads nothing back from the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from schematic.graph.model import Optimizer
+from schematic.runtime.data import Batch
+from schematic.runtime.optim import build
+from schematic.runtime.program import Program
+
+
+@dataclass(frozen=True)
+class Update:
+    """One update of a step: its groups move together. `fresh` asks for a new batch, `redraw` for a new draw."""
+
+    groups: tuple[str, ...]
+    fresh: bool
+    redraw: bool
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """A program with what trains it. The optimizers carry the state."""
+
+    program: Program
+    updates: tuple[Update, ...]
+    parameters: Mapping[str, tuple[nn.Parameter, ...]]
+    optimizers: Mapping[str, torch.optim.Optimizer]
+    generator: torch.Generator
+
+
+def schedule(program: Program, optimizers: Mapping[str, Optimizer]) -> tuple[Update, ...]:
+    """The updates of one step. `steps: n` repeats a group's update; a repeated update gets a fresh batch and draw."""
+    updates: list[Update] = []
+    for groups, again in zip(program.UPDATES, program.REDRAW, strict=True):
+        for turn in range(max(optimizers[g].steps for g in groups)):
+            moving = tuple(g for g in groups if turn < optimizers[g].steps)
+            seen = turn > 0 or any(set(groups) & set(u.groups) for u in updates)
+            updates.append(Update(moving, fresh=not updates or seen, redraw=not updates or seen or again))
+    return tuple(updates)
+
+
+def init(program: Program, optimizers: Mapping[str, Optimizer], generator: torch.Generator) -> Trainer:
+    """The trainer of a program that stands on its device already."""
+    parameters = {group: tuple(program.parameters_of(group)) for group in program.GROUPS}
+    built = {group: build(optimizers[group], parameters[group]) for group in program.GROUPS}
+    return Trainer(program, schedule(program, optimizers), parameters, built, generator)
+
+
+def step(trainer: Trainer, batches: Iterator[Batch]) -> dict[str, Tensor]:
+    """One step in place; each group's objective before its (last) update, in nats per example, detached scalars.
+
+    `batches` gives (batch, *event) tensors by field. Gradients are taken for exactly the update's parameters and
+    ascended: the paper's "max over theta", which leaves no stray gradient in another group.
+    """
+    values: dict[str, Tensor] = {}
+    batch: Batch = {}
+    draw: dict[str, object] = {}
+    for update, following in zip(trainer.updates, (*trainer.updates[1:], None), strict=True):
+        if update.fresh:
+            batch = next(batches)
+        if update.redraw:
+            draw = trainer.program.draw(batch, trainer.generator)
+        # Groups of one update share one objective; the first speaks for all.
+        value = trainer.program.objective(draw, update.groups[0])
+        keep = following is not None and not following.redraw
+        ascend(trainer, update.groups, value, keep)
+        values.update(dict.fromkeys(update.groups, value.detach()))
+    return values
+
+
+def ascend(trainer: Trainer, groups: tuple[str, ...], value: Tensor, keep: bool) -> None:
+    """Moves the groups' parameters up the gradient of the value; `keep` its graph for the next update's sake."""
+    parameters = list(dict.fromkeys(p for group in groups for p in trainer.parameters[group]))
+    gradients = torch.autograd.grad(value, parameters, retain_graph=keep, allow_unused=True)
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient
+    for group in groups:
+        trainer.optimizers[group].step()
+        for parameter in trainer.parameters[group]:  # one that two groups share moves once an update
+            parameter.grad = None
