@@ -262,7 +262,8 @@ def weighed_term(g: Graph, report: Report) -> Term:
     body = list(open_y(g, entries))
     mentioned = _read_all(g, body)
     inner = [_inner(g, y, parts[y], _read(g, [e.density for e in entries[y]]), mentioned, report) for y in g.branches]
-    carried = {v for p in parts.values() for v in p.carried if v in mentioned} | set(g.parents(b))
+    read = {*mentioned, *(v for case in inner for d in case for v in d.given)}
+    carried = {v for p in parts.values() for v in p.carried if v in read} | set(g.parents(b))
     outer = [_outer(g, o or 0, frozenset(carried), report) for o in g.branches]
     reads = (*g.parents(b), origin) if b.perfect else g.parents(b)
     weigher = replace(blue_density(g, b), given=reads, reverse=True, perfect=b.perfect, temperature=b.temperature)
