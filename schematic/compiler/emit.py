@@ -1,0 +1,124 @@
+"""Plan -> Python: one file that reads from top to bottom and needs torch and pyro alone (design.md, "The emitted
+program"). Every name of a spec is checked, every string quoted; the same plan gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schematic.compiler import emit_draw, emit_nets, emit_sample, emit_terms
+from schematic.compiler.emit_text import checked, comment, indent, quoted, tupled, unique
+from schematic.compiler.program import Plan
+from schematic.nets import source as nets
+
+
+@dataclass(frozen=True)
+class Header:
+    """Where a program comes from."""
+
+    path: str
+    digest: str
+    version: str
+    command: str
+
+
+def emit(plan: Plan, header: Header) -> str:
+    """The program's text."""
+    classes = emit_nets.names(plan)
+    built = emit_nets.construct(plan, classes)
+    factors = [emit_nets.factor_class(plan, k, classes[k.factor.name]) for k in plan.conditionals]
+    draw, terms = emit_draw.draw(plan), emit_terms.terms(plan)
+    sampling = emit_sample.methods(plan)
+    code = "\n".join("\n".join(lines) for lines in (*factors, draw, terms, sampling, built.lines))
+    priors = emit_terms.prior_functions(plan)
+    helpers = _helpers(code + "\n".join("\n".join(p) for p in priors), built.freezes)
+    name = unique(checked(plan.model.name), _taken(classes, built.classes, helpers))
+    model = _model(plan, name, built.lines, draw, terms, sampling)
+    blocks = [*([nets.source(built.classes).rstrip().split("\n")] if built.classes else []), emit_nets.BASE]
+    blocks += [*helpers, *priors, *factors, model]
+    text = "\n\n\n".join("\n".join(b) for b in blocks)
+    return "\n".join((*_header(plan, header), "", *_imports(text, built.classes), "", "", text, ""))
+
+
+def _header(plan: Plan, header: Header) -> list[str]:
+    lines = (
+        f"{plan.model.name}, compiled by schematic {header.version} from {header.path}",
+        f"spec     {header.digest}",
+        f"command  {header.command}",
+    )
+    return [comment(line) for line in lines]
+
+
+def _imports(text: str, classes: list[str]) -> list[str]:
+    """The standard library first, then pyro and torch, as far as the text uses them."""
+    wanted = {"import torch", "from torch import Tensor, nn", *nets.imports(classes)}
+    wanted |= {"import pyro.distributions as dist"} if "dist." in text else set()
+    wanted |= {"import torch.nn.functional as F"} if "F." in text else set()
+    wanted |= {"from torch.distributions import kl_divergence"} if "kl_divergence(" in text else set()
+    merged: dict[str, set[str]] = {}
+    for line in wanted:
+        origin, _, names = line.partition(" import ") if line.startswith("from") else (line, "", "")
+        merged.setdefault(origin, set()).update(names.split(", ") if names else ())
+    lines = [f"{o} import {', '.join(sorted(n))}" if n else o for o, n in merged.items()]
+    lines.sort(key=lambda line: (line.startswith("from"), line))
+    standard = [line for line in lines if line.split()[1].partition(".")[0] not in ("torch", "pyro")]
+    return [*standard, *([""] if standard else []), *(line for line in lines if line not in standard)]
+
+
+def _helpers(code: str, freezes: bool) -> list[list[str]]:
+    """The functions and classes that the program uses, those they use included."""
+    found: list[list[str]] = []
+    if "OneHot(" in code:
+        found.append(emit_nets.ONE_HOT)
+    if freezes or "frozen(" in code:
+        found.append(emit_nets.FROZEN)
+    if freezes:
+        found.append(emit_nets.FROZEN_NET)
+    found += [lines for name, lines in emit_draw.HELPERS.items() if f"{name}(" in code]
+    if "score(" in code:
+        found.append(emit_terms.SCORE)
+    return found
+
+
+def _taken(classes: dict[str, str], built: list[str], helpers: list[list[str]]) -> set[str]:
+    """Every name at the top of the file, and those that the model's methods read there."""
+    tops = {lines[0].split("(")[0].split()[-1].rstrip(":") for lines in helpers}
+    used = {"torch", "nn", "F", "dist", "pyro", "Tensor", "Conditional", "kl_divergence", "prod", "Shape", "NORM"}
+    return {*classes.values(), *nets.needed(built), *tops, *used, *dir(__builtins__), "None", "True", "False"}
+
+
+def _model(
+    plan: Plan, name: str, built: list[str], draw: list[str], terms: list[str], sampling: list[str]
+) -> list[str]:
+    groups = ", ".join(f"{quoted(g)}: {tupled(map(quoted, fs))}" for g, fs in plan.groups)
+    fields = ", ".join(f"{quoted(f)}: {event!r}" for f, event in plan.fields)
+    updates = tupled(tupled(map(quoted, gs)) for gs, _ in plan.steps)
+    redraw = tupled(str(fresh) for _, fresh in plan.steps)
+    lines = [
+        f"class {name}(nn.Module):",
+        f'    """{plan.model.name}: {", ".join(f"`{k.factor.name}`" for k in plan.conditionals)}."""',
+        "",
+        f"    GROUPS = {{{groups}}}  # the factors that each group trains",
+        f"    FIELDS = {{{fields}}}  # the data fields, with their event shapes",
+        f"    UPDATES = {updates}  # the order of one step",
+        f"    REDRAW = {redraw}  # whether an update needs a fresh draw",
+        "",
+        "    def __init__(self) -> None:",
+        "        super().__init__()",
+        *indent(built, 2),
+        "",
+        "    def parameters_of(self, group: str):",
+        '        """The parameters that a group moves."""',
+        '        factors = (getattr(self, name.replace(".", "_")) for name in self.GROUPS[group])',
+        "        return nn.ModuleList(factors).parameters()",
+        "",
+        *indent(draw),
+        "",
+        *indent(terms),
+        "",
+        "    def objective(self, draw: dict, group: str) -> Tensor:",
+        '        """What the group maximizes: a scalar, the mean over the batch, in nats."""',
+        "        return sum(self.terms(draw, group).values())",
+    ]
+    return [*lines, *(["", *indent(sampling)] if sampling else [])]
+

@@ -1,0 +1,195 @@
+"""`draw` of an emitted program: all randomness of a step, branch by branch, in ancestral order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+
+from schematic.calculus.text import density_text
+from schematic.compiler.emit_nets import rank
+from schematic.compiler.emit_text import comment, indent, local, number, quoted, shape
+from schematic.compiler.estimators import prior_of, values
+from schematic.compiler.program import Branch, Conditional, Drawn, Plan, field
+from schematic.graph.model import Gradient, Type, Variable
+
+CATEGORICAL = [
+    "def categorical(probs: Tensor, generator: torch.Generator | None) -> Tensor:",
+    '    """One-hot samples (*batch, k) by an exponential race, which is the Gumbel argmax."""',
+    "    race = probs.detach() / torch.empty_like(probs).exponential_(generator=generator)",
+    "    return F.one_hot(race.argmax(-1), probs.shape[-1]).to(probs.dtype)",
+]
+
+LAPLACE = [
+    "def laplace(shape: tuple[int, ...], generator: torch.Generator | None, **like) -> Tensor:",
+    '    """Standard Laplace noise: the difference of two exponentials."""',
+    "    a, b = torch.log1p(-torch.rand(2, *shape, generator=generator, **like))",
+    "    return a - b",
+]
+
+BITS = [
+    "def bits(d: int, **like) -> Tensor:",
+    '    """Every value of d bits: (2**d, d)."""',
+    '    numbers, places = (torch.arange(m, device=like["device"]) for m in (2**d, d))',
+    "    return (numbers[:, None] >> places & 1).to(like[\"dtype\"])",
+]
+
+CLASSES = [
+    "def classes(k: int, d: int, **like) -> Tensor:",
+    '    """Every value of d classes out of k, one-hot: (k**d, d, k)."""',
+    '    numbers, places = (torch.arange(m, device=like["device"]) for m in (k**d, d))',
+    "    return torch.eye(k, **like)[numbers[:, None] // k**places % k]",
+]
+
+GUMBEL = [
+    "def gumbel(logits: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:",
+    '    """A relaxed one-hot sample (Jang et al., 2017; Maddison et al., 2017): biased gradients."""',
+    "    noise = -torch.empty_like(logits).exponential_(generator=generator).log()",
+    "    return ((logits + noise) / temperature).softmax(-1)",
+]
+
+CONCRETE = [
+    "def concrete(logits: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:",
+    '    """A relaxed bit, the binary case of the Gumbel softmax (Maddison et al., 2017): biased gradients."""',
+    "    a, b = logits.new_empty(2, *logits.shape).exponential_(generator=generator).log()",
+    "    return torch.sigmoid((logits + a - b) / temperature)",
+]
+
+HELPERS = {
+    "categorical": CATEGORICAL,
+    "laplace": LAPLACE,
+    "bits": BITS,
+    "classes": CLASSES,
+    "gumbel": GUMBEL,
+    "concrete": CONCRETE,
+}
+
+
+def draw(plan: Plan) -> list[str]:
+    """def draw(self, batch, generator=None)."""
+    parts = [line for b in plan.branches for line in _branch(plan, b)]
+    fields = plan.fields
+    lines = ["def draw(self, batch: dict[str, Tensor], generator: torch.Generator | None = None) -> dict:"]
+    lines += ['    """All randomness of a step: draw[branch][variable]; values carry their graph where gradient flows."""']
+    if any("**like" in line or "(n" in line or " n, " in line for line in parts):
+        lines += [f"    first = batch[{quoted(fields[0][0])}]"]
+        if any("n," in line or "(n" in line for line in parts):
+            lines += ["    n = len(first)"]
+        if any("**like" in line for line in parts):
+            lines += ['    like = {"dtype": first.dtype, "device": first.device}']
+    branches = [local(b.name) for b in plan.branches]
+    lines += [f"    {', '.join(branches)} = {', '.join('{}' for _ in branches)}"]
+    lines += indent(parts)
+    found = ", ".join(f"{quoted(b.name)}: {local(b.name)}" for b in plan.branches)
+    return [*lines, f"    return {{{found}}}"]
+
+
+def _branch(plan: Plan, branch: Branch) -> list[str]:
+    lines: list[str] = []
+    outside = False  # inside `with torch.no_grad()`
+    for d in branch.draws:
+        written = drawn(plan, branch, d)
+        held = d.outer and d.how != "data"
+        if held and not outside:
+            lines.append("with torch.no_grad():  # theta_0: the outer sample passes no gradient")
+        lines += indent(written) if held else written
+        outside = held
+    return lines
+
+
+def place(branch: Branch, d: Drawn) -> str:
+    """Where a value stands: `fake["z"]`, or a local variable where an inferred one hides it."""
+    return local(f"outer_{d.variable}") if d.hidden else f"{local(branch.name)}[{quoted(d.key)}]"
+
+
+def drawn(plan: Plan, branch: Branch, d: Drawn) -> list[str]:
+    """The lines that draw one value."""
+    variable = plan.model.variable(d.variable)
+    target = place(branch, d)
+    density = density_text(replace(d.density, stopped=d.outer))
+    dims = shape(*d.axes, "batch", *variable.type.event_shape)
+    what = comment(f"{dims}: {d.variable} ~ {density}")
+    if d.how == "data":
+        return [f"{target} = batch[{quoted(field(plan.model, d.variable, branch.number))}]  {what}"]
+    if d.how == "prior":
+        return [f"{target} = {prior(variable)}  {what}"]
+    k = plan.conditional(d.density.factor or "")
+    by_key = {p.key: p for p in branch.draws}
+    parents = ", ".join(place(branch, by_key[p]) for p in d.parents)
+    called = f"self.{k.factor.attribute}({parents or 'batch=(n,)'})"
+    if d.how == "map" and k.factor.implicit:
+        return [f"{target} = {called}  {comment(f'{dims}: hollow, {density}')}"]
+    if d.how in ("map", "mean"):
+        return [f"{target} = {called}.mean  {comment(f'{dims}: the mean of {density}')}"]
+    if d.how == "enumerate":
+        support = every(variable, d.axes)
+        return [f"{target} = {support}  {comment(f'{dims}: every value of {d.variable}')}"]
+    return [f"q = {called}", f"{target} = {sample(k, d.how, k.factor.gradient)}  {what}"]
+
+
+def prior(v: Variable) -> str:
+    """A sample (n, *event) of an explicit prior."""
+    p = prior_of(v.type, v.prior)
+    event = v.type.event_shape
+    size = ", ".join(map(str, ("n", *event)))
+    noise = "generator=generator, **like)"
+    match p.family:
+        case "Normal":
+            return affine(p.args, f"torch.randn({size}, {noise}")
+        case "Laplace":
+            return affine(p.args, f"laplace(({size}{'' if event else ','}), generator, **like)")
+        case "Uniform":
+            low, high = p.args
+            return affine((low, high - low), f"torch.rand({size}, {noise}")
+        case "Bernoulli":
+            return f"(torch.rand({size}, {noise} < {number(p.args[0])}).to(like[\"dtype\"])"
+        case "Categorical":
+            return f"categorical(torch.ones({size}, **like), generator)"
+        case _:
+            raise ValueError(f"internal error, please report it: no sample of a prior {p.family}")
+
+
+def affine(args: tuple[float, ...], noise: str) -> str:
+    """location + scale * noise, plain where they are 0 and 1."""
+    location, scale = args
+    stretched = noise if scale == 1 else f"{number(scale)} * {noise}"
+    return stretched if location == 0 else f"{number(location)} + {stretched}"
+
+
+def every(v: Variable, axes: tuple[int, ...]) -> str:
+    """Every value of a discrete variable on a new first axis: (values, *axes, n, *event)."""
+    t = v.type
+    size = ", ".join(map(str, (*axes, "n", *t.event_shape)))
+    ones = ", ".join(map(str, (values(t), *(1 for _ in axes), *t.event_shape)))
+    return f"{support(t)}.reshape({ones}).expand({size})"
+
+
+def support(t: Type) -> str:
+    if t.kind == "binary":
+        return f"bits({prod(t.shape)}, **like)"
+    return f"classes({t.size}, {prod(t.shape)}, **like)" if t.shape else f"torch.eye({t.size}, **like)"
+
+
+def logits(k: Conditional) -> str:
+    return "q.base_dist.logits" if rank(k) else "q.logits"
+
+
+def sample(k: Conditional, how: str, gradient: Gradient | None) -> str:
+    """A sample of `q`."""
+    hard = (
+        "categorical(q.mean, generator)"
+        if k.family == "Categorical"
+        else "torch.bernoulli(q.mean.detach(), generator=generator)"
+    )
+    match how:
+        case "path" if k.family == "Normal":
+            return "q.mean + q.stddev * torch.randn(q.mean.shape, generator=generator, **like)"
+        case "path":
+            base = "q.base_dist.scale" if rank(k) else "q.scale"
+            return f"q.mean + {base} * laplace(q.mean.shape, generator, **like)"
+        case "gumbel":
+            relaxed = "gumbel" if k.family == "Categorical" else "concrete"
+            return f"{relaxed}({logits(k)}, {number(gradient.temperature if gradient else 1.0)}, generator)"
+        case "straight_through":
+            return f"{hard} + q.mean - q.mean.detach()"
+        case _:
+            return hard

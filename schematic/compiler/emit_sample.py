@@ -1,0 +1,140 @@
+"""`sample` and `infer` of an emitted program: ancestral sampling outside of training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from schematic.compiler import estimators
+from schematic.compiler.emit_draw import prior, sample
+from schematic.compiler.emit_text import indent, quoted
+from schematic.compiler.program import Conditional, Plan
+from schematic.graph.model import Variable
+
+
+@dataclass(frozen=True)
+class Route:
+    """What is drawn, in order, from what: a factor or the prior; and what must be given."""
+
+    drawn: tuple[tuple[Variable, Conditional | None], ...]
+    given: tuple[Variable, ...]
+
+
+def generation(plan: Plan) -> Route:
+    """At y=0, from the priors along the factors, on either side, that lead to empirical variables."""
+    known = [v for v in plan.model.variables if v.prior is not None or v.partial]
+    usable = tuple(k for k in plan.conditionals if not k.factor.adversarial and k.factor.when in (None, 0))
+    found = _reach(usable, tuple(v.name for v in known))
+    for v in plan.model.variables:  # what no factor can reach is given, as far as the rest needs it
+        if v.data is not None and v.name not in _names(found, known):
+            producers = [k for k in usable if k.variable == v and _own(k, found, known)]
+            if not producers:
+                more = _reach(usable, (*_names(found, known), v.name))
+                if len(more) > len(found):
+                    found, known = more, [*known, v]
+    drawn: list[tuple[Variable, Conditional | None]] = [(v, None) for v in known if v.prior is not None or v.partial]
+    drawn += [(k.variable, k) for k in found]
+    wanted = _needed(drawn, lambda v: v.data is not None)
+    given = tuple(v for v in known if v.data is not None and not v.partial and v.name in wanted)
+    return Route(tuple(d for d in drawn if d[0].name in wanted), given)
+
+
+def inference(plan: Plan) -> Route:
+    """From empirical variables to those that are not, along the factors on either side, in any domain."""
+    empirical = tuple(v for v in plan.model.variables if v.data is not None)
+    usable = tuple(k for k in plan.conditionals if not k.factor.adversarial and k.variable.data is None)
+    first = sorted(usable, key=lambda k: k.factor.process == "generative")
+    drawn: list[tuple[Variable, Conditional | None]] = [
+        (k.variable, k) for k in _reach(tuple(first), tuple(v.name for v in empirical))
+    ]
+    wanted = _needed(drawn, lambda v: v.data is None)
+    return Route(tuple(drawn), tuple(v for v in empirical if v.name in wanted))
+
+
+def _names(found: tuple[Conditional, ...], known: list[Variable]) -> tuple[str, ...]:
+    return (*(v.name for v in known), *(k.variable.name for k in found))
+
+
+def _own(k: Conditional, found: tuple[Conditional, ...], known: list[Variable]) -> bool:
+    return all(p.name in _names(found, known) for p in k.parents)
+
+
+def _reach(usable: tuple[Conditional, ...], known: tuple[str, ...]) -> tuple[Conditional, ...]:
+    """The factors that can be followed from the known variables, one into each new variable, in order."""
+    have = set(known)
+    found: list[Conditional] = []
+    while True:
+        ready = [k for k in usable if k.variable.name not in have and all(p.name in have for p in k.parents)]
+        if not ready:
+            return tuple(found)
+        found.append(ready[0])
+        have.add(ready[0].variable.name)
+
+
+def _needed(drawn: list[tuple[Variable, Conditional | None]], goal: Callable[[Variable], bool]) -> frozenset[str]:
+    """The goals that are drawn, and all that they are drawn from."""
+    wanted = {v.name for v, k in drawn if k is not None and goal(v)}
+    for v, k in reversed(drawn):
+        if v.name in wanted and k is not None:
+            wanted |= {p.name for p in k.parents}
+    return frozenset(wanted)
+
+
+# --- code -------------------------------------------------------------------------------------------------
+
+
+def methods(plan: Plan) -> list[str]:
+    lines: list[str] = []
+    made, inferred = generation(plan), inference(plan)
+    if made.drawn:
+        lines += [
+            "@torch.no_grad()",
+            "def sample(self, n: int, generator: torch.Generator | None = None, /, **given: Tensor) -> dict[str, Tensor]:",
+            f'    """{_what(made, "n draws from the model")}"""',
+            *indent(_body(plan, made)),
+        ]
+    if inferred.drawn:
+        lines += ["", "@torch.no_grad()"] if lines else ["@torch.no_grad()"]
+        lines += [
+            "def infer(self, generator: torch.Generator | None = None, /, **given: Tensor) -> dict[str, Tensor]:",
+            f'    """{_what(inferred, "A draw of what is not observed")}"""',
+            *indent(_body(plan, inferred)),
+        ]
+    return lines
+
+
+def _what(route: Route, what: str) -> str:
+    drawn = ", ".join(v.name for v, _ in route.drawn)
+    given = f"; given {', '.join(v.name for v in route.given)}" if route.given else ""
+    return f"{what}: {drawn}{given}."
+
+
+def _body(plan: Plan, route: Route) -> list[str]:
+    lines: list[str] = []
+    names = tuple(v.name for v in route.given)
+    if names:
+        listed = ", ".join(map(quoted, names))
+        lines += [f"if missing := {{{listed}}} - given.keys():"]
+        lines += ['    raise TypeError(f"these must be given: {\', \'.join(sorted(missing))}")']
+    drawn: list[str] = []
+    for v, k in route.drawn:
+        drawn += _draw(v, k, names)
+    if any("**like" in line for line in drawn):
+        lines += ["like = {key: getattr(next(self.parameters()), key) for key in (\"dtype\", \"device\")}"]
+    if any("(n" in line for line in drawn) and "n," not in lines and not any(k is None for _, k in route.drawn):
+        lines += [] if not names else [f"n = len(given[{quoted(names[0])}])"]
+    return [*lines, "drawn: dict[str, Tensor] = {}", *drawn, "return drawn"]
+
+
+def _draw(v: Variable, k: Conditional | None, given: tuple[str, ...]) -> list[str]:
+    target = f"drawn[{quoted(v.name)}]"
+    if k is None:
+        return [f"{target} = {prior(v)}"]
+    parents = ", ".join(f"{'given' if p.name in given else 'drawn'}[{quoted(p.name)}]" for p in k.parents)
+    called = f"self.{k.factor.attribute}({parents or 'batch=(n,)'})"
+    how = estimators.draw(v.type, k.family, k.factor.implicit, None, False, 1)
+    if how == "map" and k.factor.implicit:
+        return [f"{target} = {called}"]
+    if how in ("map", "mean"):
+        return [f"{target} = {called}.mean"]
+    return [f"q = {called}", f"{target} = {sample(k, how, None)}"]

@@ -1,0 +1,231 @@
+"""`terms` of an emitted program: the summands of each update, recomputed from the draw's values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from schematic.calculus.terms import KL
+from schematic.calculus.text import density_text, lines as formula
+from schematic.compiler.emit_text import WIDTH, comment, indent, local, number, quoted, scaled, shape
+from schematic.compiler.program import Call, Plan, Term, Update
+from schematic.compiler.estimators import prior_of
+
+SCORE = [
+    "def score(reward: Tensor, log_prob: Tensor) -> Tensor:",
+    '    """Score-function surrogate (Williams, 1992): value 0, gradient (reward - baseline) grad log_prob; the baseline is',
+    '    the mean reward of the other records. Shapes (*axes, batch)."""',
+    "    baseline = (reward.sum(-1, keepdim=True) - reward) / max(reward.shape[-1] - 1, 1)",
+    "    return (reward - baseline).detach() * (log_prob - log_prob.detach())",
+]
+
+
+def terms(plan: Plan) -> list[str]:
+    """def terms(self, draw, group)."""
+    lines = ["def terms(self, draw: dict, group: str) -> dict[str, Tensor]:"]
+    lines += ['    """The summands of the objective that the group maximizes, by name: means over the batch, in nats."""']
+    for u in plan.updates:
+        test = f"group == {quoted(u.groups[0])}" if len(u.groups) == 1 else f"group in ({', '.join(map(quoted, u.groups))})"
+        lines += [f"    if {test}:"]
+        lines += indent([comment(line) for line in formula(u.objective.term, WIDTH - 10)], 2)
+        lines += indent(_update(plan, u), 2)
+    return [*lines, "    raise KeyError(group)"]
+
+
+def _update(plan: Plan, u: Update) -> list[str]:
+    writer = Writer(plan, u)
+    body = [line for t in u.terms for line in writer.entry(t)]
+    body += [line for s in u.scores for line in writer.surrogate(s)]
+    used = [b.name for b in plan.branches if any(local(b.name) + "[" in line for line in (*writer.lines, *body))]
+    names, places = ", ".join(map(local, used)), ", ".join(f"draw[{quoted(b)}]" for b in used)
+    return [f"{names} = {places}", *writer.lines, "return {", *indent(body), "}"]
+
+
+@dataclass
+class Writer:
+    """Writes one update; a conditional that several summands use becomes a local variable, in `lines`."""
+
+    plan: Plan
+    update: Update
+    lines: list[str] = field(default_factory=list)
+    made: dict[Call | str, str] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict)  # the summands, by name, that a surrogate needs again
+
+    def __post_init__(self) -> None:
+        calls = [c for t in self.update.terms for c in (t.left, *((t.right,) if t.right else ()), *t.masses, *t.weights)]
+        kept = [_plain(c) for c in (*calls, *self.update.scores) if c.density.factor is not None]
+        self.count = Counter(kept)
+        for t in self.update.terms:  # a prior in closed form takes the shape of what it is compared with
+            self.count[_plain(t.left)] += t.how == "closed" and t.right is not None and t.right.density.factor is None
+        masses = Counter(m for t in self.update.terms for m in t.masses)
+        weights = Counter(w for t in self.update.terms for w in t.weights)
+        self.shared = {c for c, n in (*masses.items(), *weights.items()) if n > 1}
+        for c in (*masses, *weights):  # one that is written once as a probability is called once
+            if c in self.shared:
+                self.count[_plain(c)] -= (masses + weights)[c] - 1
+
+    # --- values and conditionals ---
+
+    def value(self, branch: str, key: str) -> str:
+        cut = ".detach()" if (branch, key) in self.update.detached else ""
+        return f"{local(branch)}[{quoted(key)}]{cut}"
+
+    def call(self, c: Call, like: str = "") -> str:
+        """A conditional as code; a prior takes the shape of what it is compared with."""
+        if c.density.factor is None:
+            return prior_call(c.density.target, like)
+        plain = _plain(c)
+        if plain in self.made:
+            return self.made[plain]
+        attribute = f"self.{self.plan.conditional(c.density.factor).factor.attribute}"
+        parents = ", ".join(self.value(c.branch, k) for k in c.parents)
+        code = f"frozen({attribute}, {parents})" if c.frozen else f"{attribute}({parents})"
+        if self.count[plain] < 2:
+            return code
+        name = self.named(f"{attribute[5:]}_{c.branch}")
+        self.lines.append(f"{name} = {code}  {comment(density_text(c.density))}")
+        self.made[plain] = name
+        return name
+
+    def named(self, name: str) -> str:
+        """A local variable of this name, numbered if there is one already."""
+        taken = set(self.made.values()) | set(self.values.values())
+        count = 2
+        found = name
+        while found in taken:
+            found, count = f"{name}_{count}", count + 1
+        return local(found)
+
+    def probability(self, c: Call, code: str, shown: str, name: str) -> str:
+        """A weight, as a local variable if several summands share it."""
+        key = f"{name} {c!r}"
+        if c not in self.shared:
+            return code
+        if key not in self.made:
+            variable = self.named(f"{name}_{c.branch}")
+            self.lines.append(f"{variable} = {code}  {comment(shown)}")
+            self.made[key] = variable
+        return self.made[key]
+
+    def mass(self, c: Call) -> str:
+        code = f"torch.sigmoid({self.logit(c)}).detach()"
+        return self.probability(c, code, f"(batch,): {density_text(c.density)}, passes no gradient", "weight")
+
+    def weight(self, c: Call) -> str:
+        drawn = self.plan.branch(c.branch).drawn(c.target or "")
+        cut = ".detach()" if c.detached else ""
+        code = f"{self.call(c)}.log_prob({self.value(c.branch, c.target or '')}).exp(){cut}"
+        return self.probability(c, code, f"{shape(*drawn.axes, 'batch')}: {density_text(c.density)}", "probability")
+
+    def logit(self, c: Call) -> str:
+        """The logit of b at its value: signed, divided by its temperature."""
+        d = c.density
+        sign = "" if d.value(d.target) == 1 else "-"
+        heat = f" / {number(d.temperature)}" if d.temperature != 1 else ""
+        return f"{sign}{self.call(c)}.logits{heat}"
+
+    # --- summands ---
+
+    def vector(self, t: Term) -> str:
+        """The atom record by record, (*axes, batch), masses included."""
+        masses = "".join(f"{self.mass(m)} * " for m in t.masses)
+        return masses + self.atom(t)
+
+    def atom(self, t: Term) -> str:
+        match t.how:
+            case "blue":
+                return f"F.logsigmoid({self.logit(t.left)})"
+            case "log":
+                target = self.value(t.branch, t.left.target or "")
+                return f"{self.call(t.left, target)}.log_prob({target})"
+            case "closed":
+                left = self.call(t.left)
+                assert t.right is not None
+                return f"kl_divergence({left}, {self.call(t.right, f'{left}.mean')})"
+            case "sampled":
+                assert t.right is not None
+                target = self.value(t.branch, t.left.target or "")
+                left, right = self.call(t.left, target), self.call(t.right, target)
+                return f"({left}.log_prob({target}) - {right}.log_prob({target}))"
+
+    def entry(self, t: Term) -> list[str]:
+        """One item of the dictionary."""
+        vector = self.vector(t)
+        if t.scores:
+            name = self.named("value")
+            self.lines.append(f"{name} = {scaled(t.scale, vector)}  {comment(shape(*t.axes, 'batch'))}")
+            self.values[t.name] = name
+            return item(t.name, f"{self.reduced(name, t.weights, len(t.weights))}.mean()")
+        grouped = f"({vector})" if t.masses and not t.weights else vector
+        return item(t.name, scaled(t.scale, f"{self.reduced(grouped, t.weights, len(t.weights))}.mean()"))
+
+    def reduced(self, code: str, weights: tuple[Call, ...], count: int) -> str:
+        """The expectation over the `count` outermost enumerated axes: probabilities times values, summed."""
+        if not count:
+            return code
+        outermost = weights[len(weights) - count :]
+        axes = "0" if count == 1 else f"({', '.join(map(str, range(count)))})"
+        return f"({' * '.join((*(self.weight(w) for w in outermost), code))}).sum({axes})"
+
+    def surrogate(self, s: Call) -> list[str]:
+        """The score function of one draw: all that depends on it is its reward."""
+        depth = len(self.plan.branch(s.branch).drawn(s.target or "").axes)
+        parts = [
+            self.reduced(self.values[t.name], t.weights, len(t.weights) - depth)
+            for t in self.update.terms
+            if t.branch == s.branch and s.target in t.scores
+        ]
+        inner = next(t.weights[:depth] for t in self.update.terms if t.branch == s.branch and s.target in t.scores)
+        log_prob = f"{self.call(s)}.log_prob({self.value(s.branch, s.target or '')})"
+        code = f"score({' + '.join(parts)}, {log_prob})"
+        return item(f"{s.branch}: surrogate of {density_text(s.density)}", f"{self.reduced(code, inner, depth)}.mean()")
+
+
+def _plain(c: Call) -> Call:
+    """What decides the code of a conditional: the factor, its parents, and whether its parameters are held."""
+    bare = type(c.density)(kind=c.density.kind, letter="", group=None, targets=c.density.targets, factor=c.density.factor)
+    return Call(bare, c.branch, c.parents, None, False, c.frozen)
+
+
+def item(name: str, code: str) -> list[str]:
+    line = f"{quoted(name)}: {code},"
+    return [line] if len(line) <= WIDTH - 12 else [f"{quoted(name)}: (", f"    {code}", "),"]
+
+
+# --- priors -----------------------------------------------------------------------------------------------
+
+
+def prior_call(variable: str, like: str) -> str:
+    return f"p_{variable}({like})"
+
+
+def prior_functions(plan: Plan) -> list[list[str]]:
+    """def p_z(like): the explicit priors that some summand scores."""
+    found: dict[str, None] = {}
+    for u in plan.updates:
+        for t in u.terms:
+            densities = (t.atom.left, t.atom.right) if isinstance(t.atom, KL) else (t.atom.density,)
+            found.update((d.target, None) for d in densities if d.kind == "prior")
+    return [prior_function(plan, name) for name in found]
+
+
+def prior_function(plan: Plan, name: str) -> list[str]:
+    v = plan.model.variable(name)
+    p = prior_of(v.type, v.prior)
+    rank = len(v.type.shape)
+    like = {0: "torch.zeros_like(z)", 1: "torch.ones_like(z)"}
+    arguments = ", ".join(like.get(a, f"torch.full_like(z, {number(a)})") for a in p.args)
+    match p.family:
+        case "Normal" | "Laplace" | "Uniform":
+            code = f"dist.{p.family}({arguments}, validate_args=False)"
+        case "Bernoulli":
+            code = f"dist.Bernoulli({arguments}, validate_args=False)"
+        case _:
+            code = "OneHot(torch.zeros_like(z))"
+    code += f".to_event({rank})" if rank else ""
+    shown = f"{p.family}({', '.join(f'{a:g}' for a in p.args)})" if p.args else p.family
+    return [
+        f"def {prior_call(name, 'z: Tensor')} -> dist.Distribution:",
+        f'    """The prior of {name}, {shown}, in the shape of z."""',
+        f"    return {code}",
+    ]

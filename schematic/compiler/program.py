@@ -1,0 +1,141 @@
+"""Who draws what, who is updated with what, what passes no gradient: a model and its objectives, ready to be written.
+
+The whole plan on one screen; frozen. `emit` writes it as Python and decides nothing more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from schematic.calculus.terms import KL, Density, Log, Objective
+from schematic.compiler.estimators import Atom, How
+from schematic.graph.model import Factor, FamilyName, Model, Net, Variable
+
+Key = str  # a value's name in its branch of a draw: "z", or "z.real" in another component
+
+
+@dataclass(frozen=True)
+class Conditional:
+    """A factor with the family and net in force. `nets`: the declared nets in it, with the groups that train each;
+    `trained`: its own group moves something of it."""
+
+    factor: Factor
+    variable: Variable
+    parents: tuple[Variable, ...]  # the indicator left out, in the file's order
+    family: FamilyName
+    options: tuple[tuple[str, float], ...]
+    net: Net
+    nets: tuple[tuple[str, frozenset[str]], ...]
+    trained: bool
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One value of a branch. `axes`: the enumerated axes before its batch; `reach`: groups whose parameters its graph
+    holds; `depends`: groups on whose parameters its value depends."""
+
+    variable: str
+    key: Key
+    density: Density
+    how: How
+    parents: tuple[Key, ...]
+    axes: tuple[int, ...]
+    reach: frozenset[str]
+    depends: frozenset[str]
+    outer: bool = False  # reading 3: under theta_0
+    hidden: bool = False  # an outer value that the inferred one of its name hides
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A value of the indicator, in reading 3 the origin; "data" where there is none."""
+
+    name: str
+    number: int | None
+    draws: tuple[Drawn, ...]
+
+    def drawn(self, key: Key) -> Drawn:
+        return next(d for d in self.draws if d.key == key and not d.hidden)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A density at the values of its parents: factor(parents), or a prior in the shape of its target."""
+
+    density: Density
+    branch: str
+    parents: tuple[Key, ...]
+    target: Key | None
+    detached: bool = False  # its value passes no gradient at all
+    frozen: bool = False  # gradient passes to its inputs alone, not to its parameters
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand: scale * mean over the batch of prod masses * atom, weighed by the enumerated draws.
+
+    weights  the enumerated conditionals, innermost first, by whose probabilities the leading axes are summed
+    scores   the draws whose gradient goes through the score function of this term
+    """
+
+    name: str
+    scale: Fraction | float
+    branch: str
+    how: Atom
+    atom: Log | KL
+    left: Call
+    right: Call | None
+    masses: tuple[Call, ...]
+    weights: tuple[Call, ...]
+    axes: tuple[int, ...]
+    scores: tuple[Key, ...]
+
+
+@dataclass(frozen=True)
+class Update:
+    """What the groups of one update maximize. `detached`: values, by branch, that pass no gradient here;
+    `scores`: the conditionals of the draws that need a score-function surrogate."""
+
+    groups: tuple[str, ...]
+    objective: Objective
+    terms: tuple[Term, ...]
+    detached: tuple[tuple[str, Key], ...]
+    scores: tuple[Call, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole program. `steps`: the groups of each update of one training step, and whether it draws afresh;
+    `groups`: the factors that each group trains; `log`: what the estimators assume."""
+
+    model: Model
+    conditionals: tuple[Conditional, ...]
+    branches: tuple[Branch, ...]
+    updates: tuple[Update, ...]
+    steps: tuple[tuple[tuple[str, ...], bool], ...]
+    groups: tuple[tuple[str, tuple[str, ...]], ...]
+    log: tuple[str, ...]
+
+    def conditional(self, factor: str) -> Conditional:
+        return next(c for c in self.conditionals if c.factor.name == factor)
+
+    def branch(self, name: str) -> Branch:
+        return next(b for b in self.branches if b.name == name)
+
+    @property
+    def fields(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """The data fields that the draws read, with their event shapes."""
+        found: dict[str, tuple[int, ...]] = {}
+        for b in self.branches:
+            for d in b.draws:
+                if d.how == "data":
+                    found[field(self.model, d.variable, b.number)] = self.model.variable(d.variable).type.event_shape
+        return tuple(found.items())
+
+
+def field(model: Model, variable: str, branch: int | None) -> str:
+    """The data field that a variable takes in a branch."""
+    data = model.variable(variable).data
+    assert data is not None
+    return data.fields[(branch or 0) if data.given else 0]
