@@ -224,9 +224,7 @@ class _Evaluator:
 
     def _domain(self, d: Density) -> str:
         """The given domain variable of a density, BATCH where there is none."""
-        if d.kind == "cases":
-            return d.given[-1]
-        given = (*(v for v, _ in d.values if v not in d.targets), *d.given)
+        given = (*(v for v, _ in d.values if v not in d.targets), *reversed(d.given))
         return next((v for v in given if v in self.domains), BATCH)
 
     def _degenerate(self, d: Density, place: Place) -> bool:
