@@ -6,6 +6,7 @@ A model is data and knows nothing of objectives: `compiler/objectives.py` alone 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from schematic.core.source import NOWHERE, Span
@@ -190,6 +191,16 @@ class Optimizer(Placed):
     betas: tuple[float, float] = (0.9, 0.999)
     steps: int = 1
 
+    def __str__(self) -> str:
+        rates = (self.rate, *self.betas) if self.name == "adam" else (self.rate,)
+        return f"{self.name}({', '.join(f'{r:g}' for r in rates)})"
+
+
+ADVERSARIAL = Optimizer("adam", 2e-4, (0.5, 0.999))
+"""Where nothing is set and a discriminator is trained (Radford et al., 2015, section 4)."""
+DENSITY = Optimizer("adam", 1e-3, (0.9, 0.999))
+"""Where nothing is set and none is (Kingma and Ba, 2015, section 2)."""
+
 
 @dataclass(frozen=True)
 class Train(Placed):
@@ -221,17 +232,40 @@ class Model(Placed):
     log: tuple[Assumption, ...] = ()
     importance: int | None = None
     wake_sleep: bool = False
+    joined: frozenset[tuple[str, str]] = field(default=frozenset(), compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """`joined`: parents and targets as first drawn. Moves carry it, so that they are drawn in the same places."""
+        if not self.joined:
+            ends = frozenset((p, f.target) for f in self.factors for p in f.parents)
+            object.__setattr__(self, "joined", ends)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Variable]:
+        return {v.name: v for v in self.variables}
+
+    @cached_property
+    def _factors(self) -> dict[str, Factor]:
+        return {f.name: f for f in self.factors}
+
+    @cached_property
+    def _nets(self) -> dict[str, NetDeclaration]:
+        return {n.name: n for n in self.nets}
 
     def variable(self, name: str) -> Variable:
-        return next(v for v in self.variables if v.name == name)
+        """The variable of a name; `z[5]`, an instance that nothing restates, is its chain's. KeyError if unknown."""
+        found = self._by_name.get(name)
+        return found if found is not None else self._by_name[name.partition("[")[0]]
 
     def factor(self, name: str) -> Factor:
-        return next(f for f in self.factors if f.name == name)
+        """KeyError if unknown."""
+        return self._factors[name]
 
     def net(self, name: str) -> NetDeclaration:
-        return next(n for n in self.nets if n.name == name)
+        """KeyError if unknown."""
+        return self._nets[name]
 
-    @property
+    @cached_property
     def indicator(self) -> Variable | None:
         """The domain indicator y, at most one a model."""
         return next((v for v in self.variables if v.type.kind == "domain"), None)
@@ -255,6 +289,17 @@ class Sum(Placed):
     name: str
     terms: tuple[tuple[float, Model], ...]
     train: Train = Train()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What each term is called: its model's name if it is a plain one that occurs once, else its place from 1."""
+        names = [m.name for _, m in self.terms]
+        return tuple(n if n and names.count(n) == 1 else str(i) for i, n in enumerate(names, 1))
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Every parameter group, in the order of its first factor."""
+        return tuple(dict.fromkeys(g for _, m in self.terms for g in m.groups))
 
 
 AnyModel = Model | Sum

@@ -1,0 +1,230 @@
+"""Factors from the syntax tree: the name, the ends of the arrow, and what the arrow cannot do, whatever the shapes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from schematic.core.diagnostics import Diagnostic, Report, error
+from schematic.core.source import Span
+from schematic.graph.hows import read_how, read_options
+from schematic.graph.model import Factor, Variable
+from schematic.graph.words import SETTINGS, unknown
+from schematic.syntax import ast
+
+_NAME = re.compile(r"[pq]_([A-Za-z]\w*)(\.\w+)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a model's factors may name. `broken` were declared with an error that is told already."""
+
+    model: str
+    variables: Mapping[str, Variable]
+    nets: Collection[str]
+    broken: Collection[str]
+
+    @property
+    def indicator(self) -> Variable | None:
+        return next((v for v in self.variables.values() if v.type.kind == "domain"), None)
+
+
+def name_problem(name: ast.Name) -> Diagnostic | None:
+    """p_GROUP or q_GROUP, with a suffix or without; GROUP is not a setting of `train`."""
+    match = _NAME.fullmatch(name.text)
+    if match is None:
+        stem = re.sub("^[pqPQ]_?(?=.)", "", name.text) if name.text[:2].lower() in ("p_", "q_") else name.text
+        help = f"`p_{stem}` or `q_{stem}`" if re.match("[A-Za-z]", stem) else "`p_theta`"
+        return error("SG104", name.span, "a factor is named p_GROUP or q_GROUP", help)
+    if match[1] in SETTINGS:
+        words = f"a group cannot be called `{match[1]}`, which is a setting of `train`"
+        return error("SG104", name.span, words, "the paper's groups are theta, phi and eta")
+    return None
+
+
+def read_factor(decl: ast.FactorDecl, names: Names, report: Report) -> Factor | None:
+    """The factor; None, with its errors in the report, if any part of it is wrong."""
+    mine = Report()
+    if problem := name_problem(decl.name):
+        mine.add(problem)
+    broken = [e for e in (*decl.parents, decl.target) if not _known(e, names, mine)]
+    mark = decl.arrow.mark
+    factor = Factor(
+        decl.name.text,
+        tuple(_end_name(e) for e in decl.parents),
+        _end_name(decl.target),
+        "inference" if len(mark) == 3 else "generative",
+        implicit="=" in mark,
+        adversarial="~" in mark,
+        each=decl.target.part is not None,
+        span=decl.name.span,
+        arrow=decl.arrow.span,
+        target_span=decl.target.span,
+    )
+    factor = _with_how(factor, decl.how, decl.options, names, mine)
+    if not broken:
+        factor = _read_indices(factor, decl, names, mine)
+        _check_ends(factor, decl, names, mine)
+        _check_parts(decl, names, mine)
+    report.add(*mine)
+    return None if mine.failed or broken else factor
+
+
+def restated(factor: Factor, decl: ast.FactorHow, names: Names, report: Report) -> Factor | None:
+    """`NAME = HOW OPTIONS`: another right side and other options on the same arrow."""
+    mine = Report()
+    new = _with_how(factor, decl.how, decl.options, names, mine)
+    report.add(*mine)
+    return None if mine.failed else new
+
+
+def _with_how(
+    factor: Factor, how: ast.Call | None, options: tuple[ast.Option, ...], names: Names, report: Report
+) -> Factor:
+    read = read_how(how, names.nets, report) if how and how.name.text not in names.broken else None
+    new = read_options(replace(factor, how=read), options, names.indicator, report)
+    spans = {o.name.text: o.span for o in options}
+    report.add(*(p for p in option_problems(new, names.variables, spans)))
+    return new
+
+
+# --- ends ------------------------------------------------------------------------------------------------------
+
+
+def _end_name(end: ast.End) -> str:
+    """`z[5]` keeps its number: one variable of the chain."""
+    index = end.index
+    plain = index is not None and index.letter is None
+    return f"{end.name.text}[{index.first}]" if plain and index is not None else end.name.text
+
+
+def _known(end: ast.End, names: Names, report: Report) -> bool:
+    name = end.name.text
+    if name in names.variables:
+        return True
+    if name not in names.broken:
+        report.add(unknown("SG101", end.name, f"no variable `{name}` in {names.model}", names.variables, listed="variables"))
+    return False
+
+
+def _read_indices(factor: Factor, decl: ast.FactorDecl, names: Names, report: Report) -> Factor:
+    ends = (*decl.parents, decl.target)
+    letters: dict[str, Span] = {}
+    for end in ends:
+        index = end.index
+        if index is None:
+            continue
+        chain = names.variables[end.name.text].index
+        if chain is None:
+            report.add(error("SG216", index.span, f"`{end.name.text}` is one variable, not a chain"))
+        elif index.last is not None:
+            report.add(error("SG216", index.span, f"`{end.name.text}` without an index is all of the chain"))
+        elif index.letter is None and not chain[0] <= index.first <= chain[1]:
+            words = f"`{end.name.text}` goes from {chain[0]} to {chain[1]}"
+            report.add(error("SG216", index.span, words))
+        elif index.letter is not None:
+            letters.setdefault(index.letter, index.span)
+    if len(letters) > 1:
+        second = list(letters.items())[1]
+        report.add(error("SG216", second[1], f"one letter a statement, and `{second[0]}` is the second"))
+    if not letters:
+        return factor
+    shifts = tuple(e.index.first if e.index and e.index.letter else None for e in ends)
+    if not report.failed and not _instances(ends, shifts, names):
+        report.add(error("SG216", decl.target.span, "no instance of this factor has both ends within its chain"))
+    return replace(factor, shifts=shifts)
+
+
+def _instances(ends: tuple[ast.End, ...], shifts: tuple[int | None, ...], names: Names) -> bool:
+    """Is there a t for which every shifted end lies in its chain?"""
+    low, high = float("-inf"), float("inf")
+    for end, shift in zip(ends, shifts, strict=True):
+        chain = names.variables[end.name.text].index
+        if shift is not None and chain is not None:
+            low, high = max(low, chain[0] - shift), min(high, chain[1] - shift)
+    return low <= high
+
+
+def _check_ends(factor: Factor, decl: ast.FactorDecl, names: Names, report: Report) -> None:
+    seen: set[tuple[str, int | None]] = set()
+    shifts = factor.shifts or (None,) * (len(factor.parents) + 1)
+    for end, name, shift in zip(decl.parents, factor.parents, shifts, strict=False):
+        if (name, shift) in seen:
+            report.add(error("SG209", end.span, f"`{name}` is a parent twice"))
+        seen.add((name, shift))
+        if (name, shift) == (factor.target, shifts[-1]) and end.part is None and decl.target.part is None:
+            report.add(error("SG209", end.span, f"`{name}` is its own parent", "a variable does not depend on itself"))
+    y = names.indicator
+    is_y = y is not None and factor.target == y.name
+    if is_y and not factor.adversarial and (factor.implicit or factor.process == "inference"):
+        words = f"`{factor.target}` is the domain indicator: it labels the branches and is never drawn"
+        report.add(error("SG206", decl.arrow.span, words, "a blue arrow, `~>` or `~~>`, compares its parents"))
+    if factor.adversarial and not is_y and decl.target.part is None:
+        words = f"a blue arrow ends in a domain indicator or in `z.each`; `{factor.target}` is {_type_text(names, factor.target)}"
+        report.add(error("SG206", decl.arrow.span, words, f"`->` scores `{factor.target}`"))
+    if factor.adversarial and not any(y is None or p != y.name for p in factor.parents):
+        words = "a blue arrow compares its parents, and this one has none"
+        report.add(error("SG206", decl.arrow.span, words, f"`{factor.name} : x {factor.mark} {factor.target}`"))
+
+
+def _check_parts(decl: ast.FactorDecl, names: Names, report: Report) -> None:
+    """`z.rest ~> z.each`, and no other use of the parts."""
+    for end, allowed in (*((p, "rest") for p in decl.parents), (decl.target, "each")):
+        if end.part is not None and end.part.text != allowed:
+            words = f"`.{end.part.text}` does not stand here; the form is `z.rest ~> z.each`"
+            report.add(unknown("SG214", end.part, words, (allowed,)))
+    rest = [p for p in decl.parents if p.part is not None]
+    each = decl.target.part is not None
+    if report.failed or not (rest or each):
+        return
+    if len(rest) != 1 or not each or rest[0].name.text != decl.target.name.text or "~" not in decl.arrow.mark:
+        words = "`.rest` and `.each` stand together, of one variable, on a blue arrow"
+        report.add(error("SG214", rest[0].span if rest else decl.target.span, words, "`z.rest ~> z.each`"))
+        return
+    kind = names.variables[decl.target.name.text].type.kind
+    if kind in ("real", "domain"):
+        words = f"`{decl.target.name.text}` is {kind}: its reverse has no bound" if kind == "real" else "not the indicator"
+        report.add(error("SG214", decl.target.span, words, "the units of a binary, unit or category variable are predicted"))
+
+
+def _type_text(names: Names, variable: str) -> str:
+    type_ = names.variables[variable.partition("[")[0]].type
+    return type_text(type_.kind, type_.values or ((type_.size,) if type_.size else ()) + type_.shape)
+
+
+def type_text(kind: str, parts: Collection[object]) -> str:
+    """A type as written: `real(64)`."""
+    return f"{kind}({', '.join(map(str, parts))})" if parts else kind
+
+
+# --- options that say nothing on their arrow -----------------------------------------------------------------------
+
+
+def option_problems(factor: Factor, variables: Mapping[str, Variable], spans: Mapping[str, Span]) -> list[Diagnostic]:
+    """Options that make no sense on the factor's arrow; `spans` are the places of those that were written."""
+    blue, hollow, dashed = factor.adversarial, factor.implicit, factor.process == "inference"
+    found = []
+    for option in ("perfect", "divergence", "temperature"):
+        if option in spans and not blue:
+            words = f"`{option}` belongs to a blue arrow, and `{factor.name}` is `{factor.mark}`"
+            found.append(error("SG115", spans[option], words, "delete it, or write `~>`"))
+    if "when" in spans and blue:
+        words = "a blue arrow tells the domains apart: it cannot live in one of them"
+        found.append(error("SG115", spans["when"], words, "delete `when`"))
+    if "weight" in spans and hollow and dashed:
+        words = "a hollow dashed factor has no term of its own to weigh"
+        found.append(error("SG115", spans["weight"], words, "`weight` belongs to what scores its target"))
+    if "beta" in spans and (blue or hollow or not dashed):
+        words = f"`beta` weighs what a dashed factor infers, and `{factor.name}` is `{factor.mark}`"
+        found.append(error("SG115", spans["beta"], words, "`weight` scales a factor's own term"))
+    if "gradient" in spans:
+        target = variables.get(factor.target.partition("[")[0])
+        kind = target.type.kind if target else "binary"
+        if blue or hollow or not dashed:
+            words = f"`gradient` is for a factor that draws, `-->`, and `{factor.name}` is `{factor.mark}`"
+            found.append(error("SG115", spans["gradient"], words, "delete it"))
+        elif kind in ("real", "unit"):
+            words = f"`gradient` is for a discrete variable, and `{factor.target}` is {kind}"
+            found.append(error("SG115", spans["gradient"], words, "its draws are reparameterized: delete it"))
+    return found
