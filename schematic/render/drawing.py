@@ -2,64 +2,89 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
+from typing import Literal
 
 from schematic.graph.model import AnyModel
-from schematic.render import dot as dots
-from schematic.render import pdf as pdfs
-from schematic.render import svg as svgs
-from schematic.render import tikz as tikzes
-from schematic.render.scene import scene
 
-FORMATS = (".svg", ".png", ".pdf", ".dot", ".tex")
+Format = Literal["svg", "png", "pdf", "dot", "tex"]
+FORMATS: tuple[Format, ...] = ("svg", "png", "pdf", "dot", "tex")
 
 
-def svg(model: AnyModel) -> str:
-    """The drawing as SVG, with the colours of light and of dark pages."""
-    return svgs.write(scene(model))
+def svg(model: AnyModel, *, dark: bool = True) -> str:
+    """The drawing as SVG; `dark` adds the colours of dark pages."""
+    from schematic.render.scene import scene
+    from schematic.render.svg import write
+
+    return write(scene(model), dark=dark)
 
 
 def png(model: AnyModel, scale: float = 2.0) -> bytes:
     """The drawing as PNG on white, `scale` pixels a CSS pixel."""
     import resvg_py
 
-    text = svgs.write(scene(model), dark=False)
-    return bytes(resvg_py.svg_to_bytes(svg_string=text, zoom=scale, background="#ffffff"))
+    return bytes(resvg_py.svg_to_bytes(svg_string=svg(model, dark=False), zoom=scale, background="#ffffff"))
 
 
 def pdf(model: AnyModel) -> bytes:
     """The drawing as a one-page PDF of vectors."""
-    return pdfs.write(scene(model))
+    from schematic.render.pdf import write
+    from schematic.render.scene import scene
+
+    return write(scene(model))
 
 
 def dot(model: AnyModel) -> str:
     """The graph in Graphviz's language, its nodes pinned where `svg` draws them."""
-    return dots.write(model)
+    from schematic.render.dot import write
+
+    return write(model)
 
 
 def tikz(model: AnyModel) -> str:
     """The drawing as a TikZ picture, to be set in the letters of the paper that it goes into."""
-    return tikzes.write(scene(model))
+    from schematic.render.scene import scene
+    from schematic.render.tikz import write
+
+    return write(scene(model))
+
+
+def draw(model: AnyModel, kind: Format = "svg", *, scale: float = 2.0) -> str | bytes:
+    """The drawing in a format; text for svg, dot and tex.
+
+    Raises: ValueError for a format that is not in FORMATS.
+    """
+    match kind:
+        case "svg":
+            return svg(model)
+        case "png":
+            return png(model, scale)
+        case "pdf":
+            return pdf(model)
+        case "dot":
+            return dot(model)
+        case "tex":
+            return tikz(model)
+        case _:
+            raise ValueError(f"`{kind}` is no format of a drawing; formats: {', '.join(FORMATS)}")
 
 
 def render(model: AnyModel, path: str | Path, *, scale: float = 2.0) -> Path:
-    """Writes the drawing in the format of the file's suffix and returns the path.
+    """Writes the drawing in the format of the file's suffix, all or nothing, and returns the path.
 
-    Raises: ValueError for a suffix that is not in FORMATS.
+    Raises: ValueError for a suffix that is no format.
     """
     path = Path(path)
-    match path.suffix.lower():
-        case ".svg":
-            content = svg(model).encode()
-        case ".png":
-            content = png(model, scale)
-        case ".pdf":
-            content = pdf(model)
-        case ".dot":
-            content = dot(model).encode()
-        case ".tex":
-            content = tikz(model).encode()
-        case other:
-            raise ValueError(f"no drawing is written as `{other or path.name}`; formats: {', '.join(FORMATS)}")
-    path.write_bytes(content)
+    found = draw(model, path.suffix.lower().removeprefix("."), scale=scale)  # type: ignore[arg-type]
+    handle, partly = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(found.encode() if isinstance(found, str) else found)
+        os.chmod(partly, 0o644)
+        os.replace(partly, path)
+    except BaseException:
+        os.unlink(partly)
+        raise
     return path
