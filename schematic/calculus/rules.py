@@ -105,6 +105,8 @@ def needs(term: Term) -> frozenset[str]:
             return frozenset((*left.given, *right.given)) - {left.target}
         case Mass(d, body):
             return frozenset((*d.targets, *d.given)) | needs(body)
+        case Where(variable, _, _, body):
+            return needs(body) | {variable}
         case Expect(draws, body):
             found = needs(body)
             for d in reversed(draws):
