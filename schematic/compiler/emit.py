@@ -40,6 +40,11 @@ def emit(plan: Plan, header: Header) -> str:
     return "\n".join((*_header(plan, header), "", *_imports(text, built.classes), "", "", text, ""))
 
 
+def dictionary(pairs: dict[str, str]) -> str:
+    """{"x": "image"} as code."""
+    return f"{{{', '.join(f'{quoted(a)}: {quoted(b)}' for a, b in pairs.items())}}}"
+
+
 def _header(plan: Plan, header: Header) -> list[str]:
     lines = (
         f"{plan.model.name}, compiled by schematic {header.version} from {header.path}",
@@ -91,9 +96,13 @@ def _model(
     plan: Plan, name: str, built: list[str], draw: list[str], terms: list[str], sampling: list[str]
 ) -> list[str]:
     groups = ", ".join(f"{quoted(g)}: {tupled(map(quoted, fs))}" for g, fs in plan.groups)
-    fields = ", ".join(f"{quoted(f)}: {event!r}" for f, event in plan.fields)
+    fields = ", ".join(f"{quoted(f)}: {v.type.event_shape!r}" for f, v in plan.fields)
+    types = {f: v.type.kind for f, v in plan.fields}
     updates = tupled(tupled(map(quoted, gs)) for gs, _ in plan.steps)
     redraw = tupled(str(fresh) for _, fresh in plan.steps)
+    judges = dict.fromkeys(k.factor.group for k in plan.conditionals if k.factor.adversarial)
+    adversarial = tupled(quoted(g) for g in judges if g in dict(plan.groups))
+    conditions = tupled(quoted(v.name) for v in emit_sample.generation(plan).given)
     lines = [
         f"class {name}(nn.Module):",
         f'    """{plan.model.name}: {", ".join(f"`{k.factor.name}`" for k in plan.conditionals)}."""',
@@ -102,6 +111,10 @@ def _model(
         f"    FIELDS = {{{fields}}}  # the data fields, with their event shapes",
         f"    UPDATES = {updates}  # the order of one step",
         f"    REDRAW = {redraw}  # whether an update needs a fresh draw",
+        f"    ADVERSARIAL = {adversarial}  # the groups that judge",
+        f"    TYPES = {dictionary(types)}  # the type of each field",
+        f"    DATA = {dictionary(dict(plan.data))}  # the field of each variable, at y=0 if it has several",
+        f"    CONDITIONS = {conditions}  # the variables that sample must be given",
         "",
         "    def __init__(self) -> None:",
         "        super().__init__()",

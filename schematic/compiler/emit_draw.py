@@ -7,7 +7,7 @@ from math import prod
 
 from schematic.calculus.text import density_text
 from schematic.compiler.emit_nets import rank
-from schematic.compiler.emit_text import comment, indent, local, number, quoted, shape
+from schematic.compiler.emit_text import indent, local, noted, number, quoted, shape
 from schematic.compiler.estimators import prior_of, values
 from schematic.compiler.program import Branch, Conditional, Drawn, Plan, field
 from schematic.graph.model import Gradient, Type, Variable
@@ -107,23 +107,22 @@ def drawn(plan: Plan, branch: Branch, d: Drawn) -> list[str]:
     target = place(branch, d)
     density = density_text(replace(d.density, stopped=d.outer))
     dims = shape(*d.axes, "batch", *variable.type.event_shape)
-    what = comment(f"{dims}: {d.variable} ~ {density}")
+    what = f"{dims}: {d.variable} ~ {density}"
     if d.how == "data":
-        return [f"{target} = batch[{quoted(field(plan.model, d.variable, branch.number))}]  {what}"]
+        return noted(f"{target} = batch[{quoted(field(plan.model, d.variable, branch.number))}]", what)
     if d.how == "prior":
-        return [f"{target} = {prior(variable)}  {what}"]
+        return noted(f"{target} = {prior(variable)}", what)
     k = plan.conditional(d.density.factor or "")
     by_key = {p.key: p for p in branch.draws}
     parents = ", ".join(place(branch, by_key[p]) for p in d.parents)
     called = f"self.{k.factor.attribute}({parents or 'batch=(n,)'})"
     if d.how == "map" and k.factor.implicit:
-        return [f"{target} = {called}  {comment(f'{dims}: hollow, {density}')}"]
+        return noted(f"{target} = {called}", f"{dims}: hollow, {density}")
     if d.how in ("map", "mean"):
-        return [f"{target} = {called}.mean  {comment(f'{dims}: the mean of {density}')}"]
+        return noted(f"{target} = {called}.mean", f"{dims}: the mean of {density}")
     if d.how == "enumerate":
-        support = every(variable, d.axes)
-        return [f"{target} = {support}  {comment(f'{dims}: every value of {d.variable}')}"]
-    return [f"q = {called}", f"{target} = {sample(k, d.how, k.factor.gradient)}  {what}"]
+        return noted(f"{target} = {every(variable, d.axes)}", f"{dims}: every value of {d.variable}")
+    return [f"q = {called}", *noted(f"{target} = {sample(k, d.how, k.factor.gradient)}", what)]
 
 
 def prior(v: Variable) -> str:

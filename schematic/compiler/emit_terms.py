@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from schematic.calculus.terms import KL
 from schematic.calculus.text import density_text, lines as formula
-from schematic.compiler.emit_text import WIDTH, comment, indent, local, number, quoted, scaled, shape
+from schematic.compiler.emit_text import WIDTH, comment, indent, local, noted, number, quoted, scaled, shape
 from schematic.compiler.program import Call, Plan, Term, Update
 from schematic.compiler.estimators import prior_of
 
@@ -27,7 +27,7 @@ def terms(plan: Plan) -> list[str]:
     for u in plan.updates:
         test = f"group == {quoted(u.groups[0])}" if len(u.groups) == 1 else f"group in ({', '.join(map(quoted, u.groups))})"
         lines += [f"    if {test}:"]
-        lines += indent([comment(line) for line in formula(u.objective.term, WIDTH - 10)], 2)
+        lines += indent([comment(line) for line in formula(u.objective.term, WIDTH)], 2)
         lines += indent(_update(plan, u), 2)
     return [*lines, "    raise KeyError(group)"]
 
@@ -83,7 +83,7 @@ class Writer:
         if self.count[plain] < 2:
             return code
         name = self.named(f"{attribute[5:]}_{c.branch}")
-        self.lines.append(f"{name} = {code}  {comment(density_text(c.density))}")
+        self.lines += noted(f"{name} = {code}", density_text(c.density))
         self.made[plain] = name
         return name
 
@@ -103,7 +103,7 @@ class Writer:
             return code
         if key not in self.made:
             variable = self.named(f"{name}_{c.branch}")
-            self.lines.append(f"{variable} = {code}  {comment(shown)}")
+            self.lines += noted(f"{variable} = {code}", shown)
             self.made[key] = variable
         return self.made[key]
 
@@ -153,7 +153,7 @@ class Writer:
         vector = self.vector(t)
         if t.scores:
             name = self.named("value")
-            self.lines.append(f"{name} = {scaled(t.scale, vector)}  {comment(shape(*t.axes, 'batch'))}")
+            self.lines += noted(f"{name} = {scaled(t.scale, vector)}", shape(*t.axes, "batch"))
             self.values[t.name] = name
             return item(t.name, f"{self.reduced(name, t.weights, len(t.weights))}.mean()")
         grouped = f"({vector})" if t.masses and not t.weights else vector
@@ -189,7 +189,7 @@ def _plain(c: Call) -> Call:
 
 def item(name: str, code: str) -> list[str]:
     line = f"{quoted(name)}: {code},"
-    return [line] if len(line) <= WIDTH - 12 else [f"{quoted(name)}: (", f"    {code}", "),"]
+    return [line] if len(line) <= WIDTH - 4 else [f"{quoted(name)}: (", f"    {code}", "),"]
 
 
 # --- priors -----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import keyword
 from collections.abc import Iterable
 from fractions import Fraction
 
-WIDTH = 112
+WIDTH = 108  # columns of a statement in a method, its indentation left out
 
 TAKEN = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(dir(builtins)) | frozenset(
     ("torch", "nn", "F", "dist", "pyro", "Tensor", "prod", "self", "draw", "group", "batch", "generator", "like", "n")
@@ -79,6 +79,12 @@ def scaled(scale: Fraction | float, code: str) -> str:
 def indent(lines: Iterable[str], depth: int = 1) -> list[str]:
     pad = "    " * depth
     return [pad + line if line else line for line in lines]
+
+
+def noted(code: str, note: str) -> list[str]:
+    """A line with its comment, which stands above where the line would be too long."""
+    written = comment(note)
+    return [f"{code}  {written}"] if len(code) + len(written) + 2 <= WIDTH else [written, code]
 
 
 def tupled(parts: Iterable[int | str]) -> str:

@@ -124,14 +124,20 @@ class Plan:
         return next(b for b in self.branches if b.name == name)
 
     @property
-    def fields(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
-        """The data fields that the draws read, with their event shapes."""
-        found: dict[str, tuple[int, ...]] = {}
-        for b in self.branches:
-            for d in b.draws:
-                if d.how == "data":
-                    found[field(self.model, d.variable, b.number)] = self.model.variable(d.variable).type.event_shape
+    def fields(self) -> tuple[tuple[str, Variable], ...]:
+        """The data fields that the draws read, each with its (first) variable."""
+        drawn = ((b.number, d.variable) for b in self.branches for d in b.draws if d.how == "data")
+        found: dict[str, Variable] = {}
+        for number, name in drawn:
+            found.setdefault(field(self.model, name, number), self.model.variable(name))
         return tuple(found.items())
+
+    @property
+    def data(self) -> tuple[tuple[str, str], ...]:
+        """The empirical variables whose fields are read, with the field: that of the first domain if it has several."""
+        read = dict(self.fields)
+        empirical = ((v.name, v.data) for v in self.model.variables if v.data is not None)
+        return tuple((name, data.fields[0]) for name, data in empirical if data.fields[0] in read)
 
 
 def field(model: Model, variable: str, branch: int | None) -> str:

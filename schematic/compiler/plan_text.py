@@ -1,0 +1,101 @@
+"""A plan as text: who draws what and how, who is updated with what. For `--stage plan` and the table of `derive`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from schematic.calculus.text import density_text, lines as formula
+from schematic.calculus.text import text
+from schematic.compiler.program import Branch, Drawn, Plan, Update
+from schematic.graph.model import ADVERSARIAL, DENSITY, Optimizer
+
+HOW = {
+    "data": "from the batch",
+    "prior": "from the prior",
+    "map": "a transformation",
+    "mean": "the mean",
+    "path": "reparameterized",
+    "sample": "sampled, no gradient needed",
+    "enumerate": "every value",
+    "score": "sampled, score function",
+    "gumbel": "Gumbel softmax, biased",
+    "straight_through": "straight through, biased",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the update table. `stopped`: what passes no gradient; `fixed`: factors that train nothing."""
+
+    groups: tuple[str, ...]
+    objective: str
+    optimizer: str
+    stopped: tuple[str, ...]
+    fixed: tuple[str, ...]
+
+
+def table(plan: Plan) -> tuple[Row, ...]:
+    """The rows of the update table, in the order of the updates."""
+    fixed = tuple(f.name for f in plan.model.factors if f.fixed or f.perfect)
+    return tuple(
+        Row(u.groups, text(u.objective.term), optimizers(plan, u), stopped(plan, u), fixed) for u in plan.updates
+    )
+
+
+def optimizers(plan: Plan, u: Update) -> str:
+    """What the file sets, else the default of its kind of model."""
+    judges = any(k.factor.adversarial and k.trained for k in plan.conditionals)
+    default = ADVERSARIAL if judges else DENSITY
+    chosen = dict(plan.model.train.optimizers)
+    shown = {g: optimizer(chosen.get(g, default)) for g in u.groups}
+    if len(set(shown.values())) == 1:
+        return shown[u.groups[0]]
+    return ", ".join(f"{g} {o}" for g, o in shown.items())
+
+
+def optimizer(o: Optimizer) -> str:
+    betas = (f"{b:g}" for b in o.betas) if o.name == "adam" else ()
+    steps = (f"steps: {o.steps}",) if o.steps != 1 else ()
+    return f"{o.name}({', '.join((f'{o.rate:g}', *betas, *steps))})"
+
+
+def stopped(plan: Plan, u: Update) -> tuple[str, ...]:
+    """The values that pass no gradient in an update, and the weights."""
+    outer = [
+        f"{b.name}: {d.variable}" for b in plan.branches for d in b.draws if d.outer and d.how not in ("data", "prior")
+    ]
+    cut = [f"{branch}: {key}" for branch, key in u.detached]
+    masses = [density_text(m.density) for t in u.terms for m in t.masses]
+    return tuple(dict.fromkeys((*cut, *outer, *masses)))
+
+
+def show(plan: Plan) -> str:
+    """The whole plan."""
+    lines = [f"plan of {plan.model.name}", ""]
+    for k in plan.conditionals:
+        parents = ", ".join(v.name for v in k.parents)
+        moved = "" if k.trained else ", trains nothing"
+        net = f"{k.net.kind}({', '.join(map(str, k.net.args))})" if k.net.args else k.net.kind
+        kind = "hollow" if k.factor.implicit else k.family
+        lines.append(f"{k.factor.name}({k.variable.name} | {parents}): {kind}, {net}{moved}".replace(" | )", ")"))
+    for b in plan.branches:
+        lines += ["", f"draw {b.name}", *(f"  {_drawn(b, d)}" for d in b.draws)]
+    for u in plan.updates:
+        lines += ["", f"update {', '.join(u.groups)} with {optimizers(plan, u)}"]
+        lines += [f"  {line}" for line in formula(u.objective.term, 96)]
+        lines += [f"  {t.name}: {t.how}{_weighed(t.axes)}" for t in u.terms]
+        lines += [f"  surrogate of {density_text(s.density)} in {s.branch}" for s in u.scores]
+        lines += [f"  passes no gradient: {name}" for name in stopped(plan, u)]
+    order = ", ".join(f"{' '.join(groups)}{' (redrawn)' if fresh else ''}" for groups, fresh in plan.steps)
+    lines += ["", f"a step: {order}", *(f"note: {line}" for line in plan.log)]
+    return "\n".join(lines) + "\n"
+
+
+def _drawn(branch: Branch, d: Drawn) -> str:
+    where = ", at theta_0" if d.outer and d.how not in ("data", "prior") else ""
+    axes = _weighed(d.axes)
+    return f"{d.key} ~ {density_text(replace(d.density, stopped=d.outer))}: {HOW[d.how]}{where}{axes}"
+
+
+def _weighed(axes: tuple[int, ...]) -> str:
+    return f", axes {' x '.join(map(str, axes))}" if axes else ""
