@@ -42,7 +42,9 @@ HERE = At()
 # --- on terms --------------------------------------------------------------------------------------------------
 
 
-def on_terms(model: AnyModel, move: Callable[[Model], Model], touches: Callable[[Model], bool] = lambda m: True) -> AnyModel:
+def on_terms(
+    model: AnyModel, move: Callable[[Model], Model], touches: Callable[[Model], bool] = lambda m: True
+) -> AnyModel:
     """The moved model; of a sum, the sum of its terms, those moved that the move touches."""
     if isinstance(model, Model):
         return move(model)
@@ -97,7 +99,9 @@ def _swap(model: Model, a: str, b: str, at: At) -> Model:
     _refuse(*(_missing(model, "variable", n, s) for n, s in named if n not in variables))
     for name, span in named:
         if variables[name].type.kind == "domain":
-            _refuse(error("SG306", span, f"`{name}` is the domain indicator, which labels the branches", "swap two others"))
+            _refuse(
+                error("SG306", span, f"`{name}` is the domain indicator, which labels the branches", "swap two others")
+            )
     if a == b:
         _refuse(error("SG306", at.arg(1), f"`{a}` is named twice; `swap` exchanges two variables"))
     other = _exchange(a, b)
@@ -176,7 +180,10 @@ def _arrow_lines(before: Model, after: Model) -> Iterable[tuple[str, str]]:
             yield f"`{new.name}` gets an explicit density, {family}, that its hollow arrow does not have", "Eq. 18"
         dashed = new.process == "inference" and not new.adversarial and not new.implicit
         if dashed and target is not None and target.prior is not None:
-            yield f"a KL of `{new.name}` against the prior of {new.target} is added, which the arrows swapped lack", "Eqs. 19, 48"
+            yield (
+                f"a KL of `{new.name}` against the prior of {new.target} is added, which the arrows swapped lack",
+                "Eqs. 19, 48",
+            )
         if new.adversarial and new.process == "inference" and not new.perfect:
             yield (
                 f"`{new.name}` is trained to tell generated from given, not on the other groups' objective: "
@@ -213,7 +220,10 @@ def _perfect(model: Model, name: str, at: At) -> Model:
     return _logged(
         _replaced(model, name, replace(factor, perfect=True)),
         at,
-        (f"`{name}` is perfect: it reads the origin of a sample, and tells given from generated without error", "Lemma 2"),
+        (
+            f"`{name}` is perfect: it reads the origin of a sample, and tells given from generated without error",
+            "Lemma 2",
+        ),
         ("the constant E log p_data on generated samples, formally minus infinity, is dropped first", "Eq. 19"),
     )
 
@@ -288,7 +298,9 @@ def rename(model: AnyModel, a: str, b: str, *, at: At = HERE) -> AnyModel:
 
     renamed = on_terms(model, lambda m: _rename(m, a, b, at), touches)
     if isinstance(renamed, Sum) and any(a == g for g, _ in renamed.train.optimizers):
-        renamed = replace(renamed, train=replace(renamed.train, optimizers=_moved_settings(renamed.train.optimizers, a, b)))
+        renamed = replace(
+            renamed, train=replace(renamed.train, optimizers=_moved_settings(renamed.train.optimizers, a, b))
+        )
     return renamed
 
 
@@ -308,7 +320,9 @@ def _rename(model: Model, a: str, b: str, at: At) -> Model:
 
 def _new_name_problems(name: str, taken: Iterable[str], at: At) -> Iterable[Diagnostic]:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or "__" in name or name in RESERVED or name in BUILT_IN:
-        yield error("SG306", at.arg(1), f"`{name}` cannot be a name here", "letters, digits and `_`, no word of the language")
+        yield error(
+            "SG306", at.arg(1), f"`{name}` cannot be a name here", "letters, digits and `_`, no word of the language"
+        )
     elif name in taken:
         yield error("SG306", at.arg(1), f"`{name}` is in the model already; the new name must be new")
 
@@ -333,7 +347,11 @@ def _rename_variable(model: Model, a: str, b: str) -> Model:
 def _rename_factor(model: Model, a: str, b: str, at: At) -> Model:
     named = re.fullmatch(r"[pq]_([A-Za-z]\w*)(\.\w+)?", b, re.ASCII)
     if named is None or named[1] in SETTINGS or "__" in b:
-        _refuse(error("SG306", at.arg(1), f"`{b}` is not the name of a factor", "p_GROUP or q_GROUP, with a suffix or without"))
+        _refuse(
+            error(
+                "SG306", at.arg(1), f"`{b}` is not the name of a factor", "p_GROUP or q_GROUP, with a suffix or without"
+            )
+        )
     if any(f.name == b for f in model.factors):
         _refuse(error("SG306", at.arg(1), f"`{b}` is in the model already; the new name must be new"))
     renamed = _replaced(model, a, replace(model.factor(a), name=b))
@@ -361,9 +379,7 @@ def _regrouped(model: Model, a: str, b: str) -> Model:
     return replace(model, nets=nets, train=replace(model.train, optimizers=optimizers))
 
 
-def _moved_settings(
-    settings: tuple[tuple[str, Optimizer], ...], a: str, b: str
-) -> tuple[tuple[str, Optimizer], ...]:
+def _moved_settings(settings: tuple[tuple[str, Optimizer], ...], a: str, b: str) -> tuple[tuple[str, Optimizer], ...]:
     return tuple((b if g == a else g, value) for g, value in settings)
 
 
@@ -471,7 +487,11 @@ def _restated_sum(
         assert not isinstance(statement, ast.Train)
         name = statement.name
         known = {n.name for _, m in model.terms for n in (*m.variables, *m.factors, *m.nets)}
-        report.add(unknown_at("SG301", name.span, name.text, f"no term of the sum has `{name.text}`", known, listed="there are"))
+        report.add(
+            unknown_at(
+                "SG301", name.span, name.text, f"no term of the sum has `{name.text}`", known, listed="there are"
+            )
+        )
     built = tuple((weight, term) for weight, term in terms if term is not None)
     fields = [f for _, m in built for v in m.variables if v.data for f in v.data.fields]
     trains = [s for s in statements if isinstance(s, ast.Train)]

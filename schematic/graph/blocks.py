@@ -29,7 +29,12 @@ NOTHING = Outside()
 
 
 def build(
-    name: str, statements: Sequence[ast.Statement], base: Model | None, outside: Outside, report: Report, span: Span = NOWHERE
+    name: str,
+    statements: Sequence[ast.Statement],
+    base: Model | None,
+    outside: Outside,
+    report: Report,
+    span: Span = NOWHERE,
 ) -> Model | None:
     """The model of a block; None, with its errors in the report, if any statement is wrong.
 
@@ -138,7 +143,12 @@ def _chain_problems(variables: Mapping[str, Variable], broken: Collection[str]) 
             continue
         chain = variables.get(name.partition("[")[0])
         if chain is None and name.partition("[")[0] not in broken:
-            yield error("SG216", variable.span, f"no chain `{name.partition('[')[0]}` has an instance `{name}`", "`z[1..1000] : real`")
+            yield error(
+                "SG216",
+                variable.span,
+                f"no chain `{name.partition('[')[0]}` has an instance `{name}`",
+                "`z[1..1000] : real`",
+            )
         elif chain and (chain.index is None or not chain.index[0] <= variable.index[0] <= chain.index[1]):
             yield error("SG216", variable.span, f"`{name}` is not in the chain {where(chain.span, variable.span)}")
 
@@ -225,7 +235,11 @@ def _factors(
                 old = found.get(name.text)
                 if old is None:
                     told = unknown("SG301", name, f"{names.model} has no factor `{name.text}`", found, listed="factors")
-                    report.add(told if base else error("SG105", name.span, "a factor needs its arrow", f"`{name.text} : x -> z`"))
+                    report.add(
+                        told
+                        if base
+                        else error("SG105", name.span, "a factor needs its arrow", f"`{name.text} : x -> z`")
+                    )
                     continue
                 new = restated(old, statement, names, report)
                 if new is not None:
@@ -243,7 +257,9 @@ def _told_early(how: ast.Call | None, seen: Names, names: Names, report: Report)
         links += [a for a in (*link.args, link.then) if isinstance(a, ast.Call)]
         name = link.name.text
         if name in names.nets and name not in seen.nets:
-            report.add(error("SG109", link.name.span, f"`{name}` is declared further down", "declare it above its first use"))
+            report.add(
+                error("SG109", link.name.span, f"`{name}` is declared further down", "declare it above its first use")
+            )
 
 
 def _train(statements: Sequence[ast.Statement], base: Model | None, model: Model, report: Report) -> Train:
@@ -262,7 +278,9 @@ def _model_problems(model: Model, statements: Sequence[ast.Statement], broken: C
     for decl in (s for s in statements if isinstance(s, ast.NetDecl)):
         for group in decl.groups:
             if group.text not in model.groups:
-                yield unknown("SG117", group, f"{model.name} has no group `{group.text}`", model.groups, listed="groups")
+                yield unknown(
+                    "SG117", group, f"{model.name} has no group `{group.text}`", model.groups, listed="groups"
+                )
 
 
 def attribute_clashes(factors: Iterable[Factor], nets: Iterable[NetDeclaration] = ()) -> Iterable[Diagnostic]:
@@ -282,6 +300,6 @@ def _field_clashes(variables: Iterable[Variable]) -> Iterable[Diagnostic]:
         for name in variable.data.fields if variable.data else ():
             other = first.setdefault(name, variable)
             if other.type.event_shape != variable.type.event_shape:
-                words = f"the field \"{name}\" has one shape: {other.type.event_shape} in `{other.name}`, {variable.type.event_shape} here"
+                words = f'the field "{name}" has one shape: {other.type.event_shape} in `{other.name}`, {variable.type.event_shape} here'
                 assert variable.data is not None
                 yield error("SG213", variable.data.span, words)

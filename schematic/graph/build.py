@@ -175,7 +175,9 @@ class _Files:
             model = replace(model, train=merged(model.train, train))
             read.own[main] = read.visible[main] = replace(read.own[main], model=model)
         elif trains and not main and not read.broken:
-            self._report.add(error("SG120", trains[0].span, "this file declares no model to train", "`model M { ... }`"))
+            self._report.add(
+                error("SG120", trains[0].span, "this file declares no model to train", "`model M { ... }`")
+            )
         built = [m for e in read.own.values() if e.model is not None for m in terms(e.model)]
         self._report.add(*_group_problems(file, built, complete=all(e.model for e in read.own.values())))
         if not self._report.failed and len(self._open) <= 1:
@@ -233,7 +235,9 @@ class _Files:
         steps = [f"{_base(s.source)} uses" for s in (*by, statement.span)]
         chain = f"{_base(by[0].source)} uses {', which uses '.join(_base(s.source) for s in (*by[1:], statement.span))}"
         del steps
-        return error("SG108", statement.span, f"{chain}, which uses {_base(by[0].source)} ({_base(by[0].source)}:{by[0].line})")
+        return error(
+            "SG108", statement.span, f"{chain}, which uses {_base(by[0].source)} ({_base(by[0].source)}:{by[0].line})"
+        )
 
 
 _DEEPEST = 60
@@ -275,7 +279,9 @@ def _group_problems(file: ast.File, built: Iterable[AnyModel], complete: bool) -
             yield unknown("SG117", group, f"no model here has a group `{group.text}`", groups, listed="groups")
 
 
-_DECLARED = re.compile(r"\b([A-Za-z]\w*)(?:\.\w+)?\s*(?:\[[^\]\n]*\]\s*)?[:=]|\b(?:net|model|as)\s+([A-Za-z]\w*)", re.ASCII)
+_DECLARED = re.compile(
+    r"\b([A-Za-z]\w*)(?:\.\w+)?\s*(?:\[[^\]\n]*\]\s*)?[:=]|\b(?:net|model|as)\s+([A-Za-z]\w*)", re.ASCII
+)
 
 
 def _declared_in(text: str) -> frozenset[str]:

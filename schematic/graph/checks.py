@@ -43,7 +43,9 @@ def warnings(model: Model) -> Iterator[Diagnostic]:
     used |= {v.data.given for v in model.variables if v.data and v.data.given}
     for variable in model.variables:
         if variable.name.partition("[")[0] not in used:
-            yield warning("SG903", variable.span, f"no factor mentions `{variable.name}`", "delete it, or draw an arrow")
+            yield warning(
+                "SG903", variable.span, f"no factor mentions `{variable.name}`", "delete it, or draw an arrow"
+            )
     y = model.indicator
     if y is not None and len(y.type.values) == 2:
         first, last = (v.lower() for v in y.type.values)
@@ -92,7 +94,9 @@ def family_misfits(model: Model, factor: Factor) -> Iterator[Misfit]:
 
 def type_words(type_: Type) -> str:
     """A type as written: `real(64)`."""
-    parts: tuple[object, ...] = type_.values or ((type_.size, *type_.shape) if type_.kind == "category" else type_.shape)
+    parts: tuple[object, ...] = type_.values or (
+        (type_.size, *type_.shape) if type_.kind == "category" else type_.shape
+    )
     return f"{type_.kind}({', '.join(map(str, parts))})" if parts else type_.kind
 
 
@@ -186,7 +190,9 @@ def _fits(
             return ""
         if not link.declared:
             if last:
-                return catalogue.problem(link.kind, link.args, link.options, here.inputs, here.output, here.kinds, here.target)
+                return catalogue.problem(
+                    link.kind, link.args, link.options, here.inputs, here.output, here.kinds, here.target
+                )
             if link.then is not None and link.then.declared:
                 return f"`{link.then.kind}` takes another network's output, and `{net_words(replace(link, then=None))}` has no target: declare it"
             step = body_features(link, here.inputs, here.kinds)
@@ -235,7 +241,11 @@ def _features(model: Model, net: Net, here: Ends) -> Shape | str | None:
     for link in links(net):
         if link.kind == "python":
             return None
-        features = _features(model, model.net(link.kind).net, replace(here, inputs=inputs, kinds=kinds)) if link.declared else body_features(link, inputs, kinds)
+        features = (
+            _features(model, model.net(link.kind).net, replace(here, inputs=inputs, kinds=kinds))
+            if link.declared
+            else body_features(link, inputs, kinds)
+        )
         if features is None or isinstance(features, str):
             return features
         inputs, kinds = (features,), ("real",)

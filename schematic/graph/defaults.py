@@ -70,7 +70,10 @@ def ends(model: Model, factor: Factor) -> Ends:
     target = model.variable(factor.target)
     whole = (None,) * (len(factor.parents) + 1)
     shifts = dict(zip((*factor.parents, None), factor.shifts or whole, strict=True))
-    inputs = tuple(value_shape(v.type, v.index if shifts.get(v.name) is None and v.name in factor.parents else None) for v in parents)
+    inputs = tuple(
+        value_shape(v.type, v.index if shifts.get(v.name) is None and v.name in factor.parents else None)
+        for v in parents
+    )
     return Ends(inputs, value_shape(target.type, None), tuple(v.type.kind for v in parents), target.type.kind)
 
 

@@ -76,7 +76,9 @@ def _value(expression: ast.ModelExpr, scope: Scope, report: Report) -> Value | N
         case ast.Times(number, inner):
             value = _value(inner, scope, report)
             at = At(expression.span, inner.span, (number.span,))
-            return value and _made(lambda v: algebra.scale(number.value, v.model, at=at), value, report, plain=value.plain)
+            return value and _made(
+                lambda v: algebra.scale(number.value, v.model, at=at), value, report, plain=value.plain
+            )
         case ast.Plus(left, right):
             both = _value(left, scope, report), _value(right, scope, report)
             return _sum(both[0], both[1], expression, report) if both[0] and both[1] else None
@@ -276,7 +278,12 @@ def _unfit(model: Model, value: Value, place: Span) -> Iterable[Diagnostic]:
                 told.add(factor.name)
                 yield problem
         for misfit in family_misfits(model, factor):
-            yield error("SG302", place, f"`{factor.name}` does not fit: {misfit.words}", f"restate it: `{{ {factor.name} = ... }}`")
+            yield error(
+                "SG302",
+                place,
+                f"`{factor.name}` does not fit: {misfit.words}",
+                f"restate it: `{{ {factor.name} = ... }}`",
+            )
     if not told:
         for misfit in declared_misfits(model):
             yield error("SG302", place, misfit.words, f"restate it: `{{ {misfit.factor.name} = ... }}`")

@@ -104,7 +104,9 @@ def _known(end: ast.End, names: Names, report: Report) -> bool:
     if name in names.variables:
         return True
     if name not in names.broken:
-        report.add(unknown("SG101", end.name, f"no variable `{name}` in {names.model}", names.variables, listed="variables"))
+        report.add(
+            unknown("SG101", end.name, f"no variable `{name}` in {names.model}", names.variables, listed="variables")
+        )
     return False
 
 
@@ -184,8 +186,12 @@ def _check_parts(decl: ast.FactorDecl, names: Names, report: Report) -> None:
         return
     kind = names.variables[decl.target.name.text].type.kind
     if kind in ("real", "domain"):
-        words = f"`{decl.target.name.text}` is {kind}: its reverse has no bound" if kind == "real" else "not the indicator"
-        report.add(error("SG214", decl.target.span, words, "the units of a binary, unit or category variable are predicted"))
+        words = (
+            f"`{decl.target.name.text}` is {kind}: its reverse has no bound" if kind == "real" else "not the indicator"
+        )
+        report.add(
+            error("SG214", decl.target.span, words, "the units of a binary, unit or category variable are predicted")
+        )
 
 
 def _type_text(names: Names, variable: str) -> str:

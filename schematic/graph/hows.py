@@ -169,7 +169,10 @@ def read_declaration(decl: ast.NetDecl, nets: Collection[str], report: Report) -
 def read_options(factor: Factor, options: tuple[ast.Option, ...], y: Variable | None, report: Report) -> Factor:
     """The factor with these options and no others; those that are wrong are in the report and left out."""
     plain = Factor(factor.name, factor.parents, factor.target, factor.process)
-    kept = {k: getattr(plain, k) for k in ("perfect", "fixed", "temperature", "weight", "beta", "when", "gradient", "divergence")}
+    kept = {
+        k: getattr(plain, k)
+        for k in ("perfect", "fixed", "temperature", "weight", "beta", "when", "gradient", "divergence")
+    }
     seen: set[str] = set()
     for option in options:
         name = option.name.text

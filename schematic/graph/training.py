@@ -69,7 +69,11 @@ def _read_data(value: ast.Arg, sets: Collection[str], report: Report) -> str | t
             return text
         case ast.Call(ast.Name("sets"), (), options, None) if options:
             return _read_sets(options, sets, report)
-    report.add(error("SG118", value.span, "`data` is a source, or one for each set", '`data = "mnist"`, `sets(a: "x", b: "y")`'))
+    report.add(
+        error(
+            "SG118", value.span, "`data` is a source, or one for each set", '`data = "mnist"`, `sets(a: "x", b: "y")`'
+        )
+    )
     return None
 
 
@@ -122,7 +126,9 @@ def _read_steps(call: ast.Call, report: Report) -> int:
     steps = 1
     for i, (name, value) in enumerate(call.options):
         if name.text != "steps":
-            report.add(unknown("SG117", name, f"`{call.name.text}` has no option `{name.text}`", ("steps",), listed="options"))
+            report.add(
+                unknown("SG117", name, f"`{call.name.text}` has no option `{name.text}`", ("steps",), listed="options")
+            )
         elif i > 0:
             report.add(error("SG113", name.span, "`steps` is said twice"))
         elif not isinstance(value, ast.Number) or not value.text.isdigit() or int(value.text) == 0:

@@ -78,7 +78,9 @@ def read_type(call: ast.Call, report: Report) -> Type | None:
     match name:
         case "category":
             if not sizes:
-                report.add(error("SG201", call.span, "how many classes?", "`category(10)`, or an array, `category(10, 4)`"))
+                report.add(
+                    error("SG201", call.span, "how many classes?", "`category(10)`, or an array, `category(10, 4)`")
+                )
                 return None
             return Type("category", sizes[1:], sizes[0], span=call.span)
         case _:
@@ -95,7 +97,9 @@ def _read_sizes(call: ast.Call, report: Report) -> tuple[int, ...] | None:
     for argument in bad:
         report.add(error("SG201", argument.span, "a dimension is a positive whole number"))
     if call.parens and not call.args:
-        report.add(error("SG201", call.span, "a dimension is missing", f"`{call.name.text}(3)`; `real` alone is a scalar"))
+        report.add(
+            error("SG201", call.span, "a dimension is missing", f"`{call.name.text}(3)`; `real` alone is a scalar")
+        )
         return None
     return None if bad else tuple(int(a.text) for a in call.args if isinstance(a, ast.Number))
 
@@ -111,7 +115,9 @@ def _read_domain(call: ast.Call, report: Report) -> Type | None:
     for word in (w for i, w in enumerate(words) if w.name.text in values[:i]):
         report.add(error("SG201", word.span, f"`{word.name.text}` is said twice"))
     if len(values) < 2:
-        report.add(error("SG201", call.span, "a domain has at least two values, the given one last", "`domain(fake, real)`"))
+        report.add(
+            error("SG201", call.span, "a domain has at least two values, the given one last", "`domain(fake, real)`")
+        )
     return Type("domain", (), len(values), values, span=call.span) if len(set(values)) == len(values) > 1 else None
 
 
@@ -179,7 +185,7 @@ def _check_numbers(name: str, numbers: list[float], call: ast.Call, report: Repo
     match name, numbers:
         case _, _ if not all(isfinite(n) for n in numbers):
             problem = "a number here is too large"
-        case ("Normal" | "Laplace"), [_, scale] if scale <= 0:
+        case (("Normal" | "Laplace"), [_, scale]) if scale <= 0:
             problem, at = f"the {_MEANINGS[name][1]} is positive", call.args[1].span
         case "Uniform", [low, high] if low >= high:
             problem = f"`Uniform(low, high)` is empty from {low:g} to {high:g}"
@@ -236,7 +242,9 @@ def _check_partial(decl: ast.VariableDecl, type_: Type | None, prior: Prior | No
 
 
 def _noun(type_: Type) -> str:
-    return {"real": "a real", "unit": "a unit", "binary": "a binary", "category": "a category"}[type_.kind] + " variable"
+    return {"real": "a real", "unit": "a unit", "binary": "a binary", "category": "a category"}[
+        type_.kind
+    ] + " variable"
 
 
 def _count(n: int, noun: str) -> str:
