@@ -1,0 +1,1 @@
+"""Floor 5: calculus and programs held against exact mathematics."""

@@ -1,0 +1,72 @@
+"""A user's graph on finite variables: the same arrows, on which every expectation is a sum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from schematic.calculus.tables import Table, Tables, softmax
+from schematic.graph.model import Factor, Model, Prior, Type, Variable
+
+
+def finite(model: Model, sizes: Mapping[str, int]) -> Model:
+    """The model with every variable but the indicator a category of `sizes[name]` classes, and table networks.
+
+    Arrows, options, guards, groups and which variables are given stay; families and networks follow the types.
+    """
+    return replace(
+        model,
+        variables=tuple(_variable(v, sizes) for v in model.variables),
+        factors=tuple(_factor(f) for f in model.factors),
+        nets=(),
+    )
+
+
+def _variable(v: Variable, sizes: Mapping[str, int]) -> Variable:
+    if v.type.kind == "domain":
+        return v
+    prior = Prior("Categorical") if v.prior else None
+    return replace(v, type=Type("category", size=sizes[v.name]), prior=prior)
+
+
+def _factor(f: Factor) -> Factor:
+    return replace(f, how=None, gradient=None)
+
+
+def random_sizes(model: Model, rng: np.random.Generator, most: int = 3) -> dict[str, int]:
+    """Two to `most` classes a variable; the indicator has its domains."""
+    return {v.name: len(v.type.values) or int(rng.integers(2, most + 1)) for v in model.variables}
+
+
+def random_tables(model: Model, sizes: Mapping[str, int], rng: np.random.Generator, scale: float = 1.0) -> Tables:
+    """A random finite model: a table for each factor, prior and record set (softmax of normal logits).
+
+    Variables of one data set share one joint table; a set that holds a field chosen by the domain has one a domain.
+    """
+
+    def table(given: tuple[str, ...], targets: tuple[str, ...]) -> Table:
+        rows, columns = (tuple(sizes[v] for v in names) for names in (given, targets))
+        flat = softmax(rng.normal(0.0, scale, (*rows, int(np.prod(columns)))))
+        return Table(given, targets, flat.reshape(*rows, *columns))
+
+    factors = {f.name: table(f.parents, (f.target,)) for f in model.factors}
+    priors = {v.name: table((), (v.name,)).array for v in model.variables if v.prior}
+    records = tuple(table(given, targets) for given, targets in record_sets(model))
+    return Tables(factors, priors, records)
+
+
+def record_sets(model: Model) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """(the indicator or nothing, the variables) of each independent record; fields chosen by the domain join the
+    sets that they are chosen from."""
+    joined: list[tuple[set[str], list[str], bool]] = []
+    for v in (v for v in model.variables if v.data is not None):
+        assert v.data is not None
+        homes, names, chosen = set(v.data.sets), [v.name], v.data.given is not None
+        for other in [j for j in joined if j[0] & homes]:
+            joined.remove(other)
+            homes, names, chosen = homes | other[0], [*other[1], *names], chosen or other[2]
+        joined.append((homes, names, chosen))
+    y = model.indicator.name if model.indicator else ""
+    return [((y,) if chosen else (), tuple(names)) for _, names, chosen in joined]
