@@ -45,22 +45,24 @@ class DCGANHead(nn.Module):
         super().__init__()
         self.features, self.output = features, output
         self.sizes = halvings(output[1:])[::-1]
-        channels = [width * 2**i for i in range(len(self.sizes) - 1)][::-1] or [width]
+        levels = len(self.sizes) - 1
+        channels = [width * 2**i for i in range(levels)][::-1] if levels > 1 else [2 * width]
         self.start = (channels[0], *self.sizes[0])
         self.first = nn.Linear(prod(features), prod(self.start))
-        outs = (*channels[1:], channels[-1])
-        pairs = list(zip(channels, outs, strict=True)) if len(self.sizes) > 1 else []
-        self.layers = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in pairs)
-        self.last = nn.Conv2d(outs[-1], output[0], 3, 1, 1)
+        outs = (*channels[1:], output[0])
+        layers = [nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in zip(channels, outs, strict=True)] if levels else []
+        self.layers = nn.ModuleList(layers or [nn.Conv2d(2 * width, output[0], 1)])  # one pixel
+        for layer in (self.first, *self.layers):
+            fan_in = layer.weight.shape[0] * 4 if isinstance(layer, nn.ConvTranspose2d) else layer.weight[0].numel()
+            nn.init.normal_(layer.weight, std=(2 / fan_in) ** 0.5)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         leading = x.shape[: x.dim() - len(self.features)]
         x = self.first(x.reshape(-1, prod(self.features))).reshape(-1, *self.start)
-        x = x.relu()
-        for layer, (height, width) in zip(self.layers, self.sizes[1:], strict=True):
-            x = layer(x)[:, :, :height, :width].relu()
-        image: Tensor = self.last(x)
-        return image.reshape((*leading, *self.output))
+        for layer, (height, width) in zip(self.layers, self.sizes[1:] or self.sizes, strict=True):
+            x = layer(x.relu())[:, :, :height, :width]
+        return x.reshape((*leading, *self.output))
 
 
 class DCGAN(Net):
