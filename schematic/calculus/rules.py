@@ -333,9 +333,9 @@ def after(draws: tuple[Density, ...], moved: Moved, context: Context) -> Moved:
     found = dict(moved)
     for d in draws:
         above = frozenset(g for v in outside(d) for g in found.get(v, ()))
-        inner = {} if not d.cases else {t: g for case in d.cases for t, g in after(case, found, context).items()}
+        inside = [after(case, found, context) for case in d.cases]
         for t in bound(d):
-            own = inner.get(t, frozenset()) if d.cases else context.movers(d)
+            own = frozenset(g for case in inside for g in case.get(t, ())) if d.cases else context.movers(d)
             found[t] = frozenset() if d.stopped else above | own
     return found
 
