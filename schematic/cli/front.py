@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,9 +21,14 @@ from schematic.cli.options import (
     with_option,
 )
 from schematic.cli.output import deliver, write
-from schematic.core.diagnostics import Report, SchematicError, in_order
+from schematic.core.diagnostics import Diagnostic, Report, in_order
 from schematic.core.source import Source
 
+if TYPE_CHECKING:
+    from schematic.calculus.terms import Objective, Term
+    from schematic.graph.model import AnyModel
+
+TEXT = click.Path(exists=True, dir_okay=False, allow_dash=True)
 STAGES = ("ast", "graph", "objectives", "plan", "python")
 PICTURES = ("svg", "png", "pdf", "dot")
 
@@ -57,7 +63,7 @@ def check(files: tuple[Path, ...], model: str | None, restate: str | None, as_js
 
 
 @click.command()
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.argument("files", metavar="FILE...", type=TEXT, nargs=-1, required=True)
 @click.option("--check", "only_check", is_flag=True, help="Write nothing; exit 1 if a file would change.")
 def fmt(files: tuple[str, ...], only_check: bool) -> None:
     """Lay FILEs out in the one style, in place; comments stay. `-` is stdin to stdout.
@@ -70,43 +76,39 @@ def fmt(files: tuple[str, ...], only_check: bool) -> None:
     """
     report, changed = Report(), []
     for name in files:
-        source = _text(name, report)
-        formatted = None if source is None else _formatted(source, report)
-        if source is None or formatted is None:
+        before = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        after = formatted(name, before, report)
+        if after is None:
             continue
         if name == "-" and not only_check:
-            deliver(formatted, None, suffix="", force=False)
-        elif formatted != source.text:
+            deliver(after, None, suffix="", force=False)
+        elif after != before:
             changed.append(name)
             if not only_check:
-                write(Path(name), formatted.encode())
+                write(Path(name), after)
     show(report)
     for name in changed:
         click.echo(f"{name}: {'would be laid out anew' if only_check else 'laid out anew'}", err=True)
     sys.exit(report.failed or (only_check and bool(changed)))
 
 
-def _text(name: str, report: Report) -> Source | None:
-    from schematic.syntax.reader import read
-
-    if name == "-":
-        return Source("<stdin>", sys.stdin.buffer.read().decode("utf-8-sig", "replace"))
-    return read(Path(name), report)
-
-
-def _formatted(source: Source, report: Report) -> str | None:
-    """The text laid out anew, None (and errors in the report) if it does not parse."""
+def formatted(name: str, text: bytes, report: Report) -> bytes | None:
+    """The text laid out anew; None, and errors in the report, if it does not parse."""
     from schematic.syntax.format import format
     from schematic.syntax.parser import parse
+    from schematic.syntax.reader import decode
 
-    found = Report()
+    source, found = decode("<stdin>" if name == "-" else name, text), Report()
+    if isinstance(source, Diagnostic):
+        report.add(source)
+        return None
     tree = parse(source, found)
     report.add(*found)
     if found.failed:
         return None
-    text = format(tree)
-    assert parse(Source(source.path, text), Report()) == tree, "the formatter changed the meaning of a file"
-    return text
+    after = format(tree)
+    assert parse(Source(source.path, after), Report()) == tree, "the formatter changed the meaning of a file"
+    return after.encode()
 
 
 @click.command()
@@ -151,28 +153,29 @@ def render(
       schematic render vae.sg -o vae.pdf
       schematic render vae.sg --format dot
     """
-    from schematic.render import draw
+    from schematic.render import drawing
 
     suffix = Path(output).suffix.removeprefix(".").lower() if output else ""
     kind = kind or (suffix or "svg")
     if kind not in PICTURES:
         raise click.UsageError(f"a drawing is .svg, .png, .pdf or .dot; `{output}` is none of them (or say --format)")
-    deliver(draw(loaded(file, model, restate), kind), output, suffix=f".{kind}", force=force)
+    draw = {"svg": drawing.svg, "png": drawing.png, "pdf": drawing.pdf, "dot": drawing.dot}[kind]
+    deliver(draw(loaded(file, model, restate)), output, suffix=f".{kind}", force=force)
 
 
 @click.command()
 @model_options
-@click.option("--latex", "kind", flag_value="latex", help="Print a LaTeX document.")
-@click.option("--html", "kind", flag_value="html", help="Print a page.")
-@click.option("--json", "kind", flag_value="json", help="Print the result as JSON.")
-@output_option("Write to FILE; its suffix may say how: .tex, .html, .json.")
+@click.option("--latex", "kind", flag_value="latex", help="As a LaTeX document.")
+@click.option("--html", "kind", flag_value="html", help="As a page.")
+@click.option("--json", "kind", flag_value="json", help="As JSON.")
+@output_option("Write to FILE.")
 @force_option
 def derive(
     file: Path, model: str | None, restate: str | None, kind: str | None, output: str | None, force: bool
 ) -> None:
     """Derive the objective of each group of parameters, from the paper's form to the unfolded one.
 
-    Prints every step with its reason, the assumptions, and the table of updates.
+    Prints every step with its reason, what is assumed, and the table of updates.
 
     \b
     Examples:
@@ -180,25 +183,85 @@ def derive(
       schematic derive vae.sg --latex -o vae.tex
       schematic derive vae.sg --html -o vae.html
     """
+    from schematic.compiler import pipeline
+    from schematic.render import derivation, page
+
+    drawn = loaded(file, model, restate)
+    report = Report()
+    pipeline.waits(drawn, report, "error")
+    report.check()
+    found = pipeline.derive(drawn, report)
+    settle(report)
+    match kind:
+        case None:
+            deliver(derivation.derivation_text(drawn, found), output, suffix=".txt", force=force)
+        case "latex":
+            deliver(derivation.derivation_latex(drawn, found, document=True), output, suffix=".tex", force=force)
+        case "html":
+            deliver(page.derivation_html(drawn, found), output, suffix=".html", force=force)
+        case _:
+            deliver(json.dumps(derived(drawn, found), indent=2) + "\n", output, suffix=".json", force=force)
+
+
+def derived(model: AnyModel, found: tuple[Objective, ...]) -> dict[str, Any]:
+    """A derivation for a program; formulas as text and as LaTeX."""
+    from schematic.calculus.latex import latex
+    from schematic.calculus.text import text
+    from schematic.render.updates import logs
+
+    def formula(term: Term) -> dict[str, str]:
+        return {"text": text(term), "latex": latex(term)}
+
+    return {
+        "model": model.name,
+        "objectives": [
+            {
+                "groups": o.groups,
+                **formula(o.term),
+                "start": formula(o.derivation.start),
+                "steps": [
+                    {
+                        "rule": step.rule,
+                        "reason": step.reason,
+                        "equation": step.equation,
+                        **formula(step.after),
+                        "assumptions": step.assumptions,
+                        "dropped": [formula(term) for term in step.dropped],
+                    }
+                    for step in o.derivation.steps
+                ],
+            }
+            for o in found
+        ],
+        "assumptions": [{"text": said, "source": source} for said, source in logs(model)],
+    }
 
 
 @click.command()
 @model_options
 @click.argument("variables", metavar="[A B]", nargs=-1)
-@output_option("Write the swapped model to FILE.sg.")
+@output_option("Write to FILE.sg.")
 @force_option
 def swap(
-    file: Path,
-    variables: tuple[str, ...],
-    model: str | None,
-    restate: str | None,
-    output: str | None,
-    force: bool,
+    file: Path, model: str | None, restate: str | None, variables: tuple[str, ...], output: str | None, force: bool
 ) -> None:
-    """Exchange solid and dashed arrows, or the variables A and B, and print the model that comes out.
+    """Exchange the solid and the dashed arrows of FILE's model, or its variables A and B, and print what comes out.
+
+    What the move assumes goes to stderr.
 
     \b
     Examples:
       schematic swap infogan.sg
-      schematic swap infogan.sg x z -o aae.sg
+      schematic swap infogan.sg x z
+      schematic swap infogan.sg -o aavae.sg
     """
+    from schematic.graph import algebra, text
+    from schematic.render.updates import logs
+
+    if len(variables) not in (0, 2):
+        raise click.UsageError("name two variables to exchange, or none to exchange solid and dashed arrows")
+    drawn = loaded(file, model, restate)
+    moved = algebra.swap(drawn, *variables) if variables else algebra.swap_arrows(drawn)
+    for said, source in logs(moved)[len(logs(drawn)) :]:
+        click.echo(f"assumes: {said}" + (f" ({source})" if source else ""), err=True)
+    deliver(text.model_text(moved), output, suffix=".sg", force=force)

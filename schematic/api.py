@@ -1,0 +1,190 @@
+"""The Python interface: models are values, moves are functions of them, and a model shows itself in a notebook.
+
+Importing this module imports no torch; only `train` and `sample` do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from schematic.calculus.terms import Derivation, Term
+from schematic.calculus.terms import Objective as Derived
+from schematic.core.diagnostics import Diagnostic, Report, SchematicError, in_order
+from schematic.graph import algebra
+from schematic.graph.model import AnyModel, Assumption
+from schematic.graph.model import Model as Drawn
+
+if TYPE_CHECKING:
+    from networkx import MultiDiGraph
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What the groups of one update maximize together, in nats per example."""
+
+    derived: Derived
+
+    def __str__(self) -> str:
+        from schematic.calculus.text import text
+
+        return f"{', '.join(self.groups)}: {text(self.term)}"
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return self.derived.groups
+
+    @property
+    def term(self) -> Term:
+        """The unfolded objective, the last line of its derivation."""
+        return self.derived.term
+
+    @property
+    def derivation(self) -> Derivation:
+        """From the paper's form to the unfolded one; each step has its rule, reason, equation and assumptions."""
+        return self.derived.derivation
+
+    def latex(self) -> str:
+        """The unfolded objective as LaTeX, for mathematics mode."""
+        from schematic.calculus.latex import latex
+
+        return latex(self.term)
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex()}$"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A schematic graphical model. `drawn` is the plain graph; `notes`, warnings and notes of the checks that made it."""
+
+    drawn: AnyModel
+    notes: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.drawn.name
+
+    @property
+    def log(self) -> tuple[Assumption, ...]:
+        """What the moves that made it assume without drawing it; of a sum, the logs of its terms."""
+        models = (self.drawn,) if isinstance(self.drawn, Drawn) else tuple(m for _, m in self.drawn.terms)
+        return tuple(line for m in models for line in m.log)
+
+    @property
+    def graph(self) -> MultiDiGraph[str]:
+        """A networkx.MultiDiGraph: an edge for each parent of each factor, with `factor`, `process` ("generative" or
+        "inference"), `implicit` and `adversarial`."""
+        from schematic.graph.view import to_networkx
+
+        return to_networkx(self.drawn)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """The drawing and the objectives, or what keeps the model from having any."""
+        from schematic.render.drawing import svg
+
+        picture = svg(self.drawn)
+        try:
+            found = objectives(self)
+            lines, formulas = [str(o) for o in found], [f"<p>{o._repr_latex_()}</p>" for o in found]
+        except SchematicError as problem:
+            lines, formulas = [str(problem)], [f"<pre>{escape(str(problem))}</pre>"]
+        return {
+            "text/plain": "\n".join((self.name, *lines)),
+            "text/html": "\n".join((picture, *formulas)),
+            "image/svg+xml": picture,
+        }
+
+
+def load(path: str | Path, model: str | None = None, *, restate: str | None = None) -> Model:
+    """The model of a file: the last that it declares, or `model`; `restate` as the command line's --with.
+
+    Raises: SchematicError with everything that is wrong in the file.
+    """
+    from schematic.graph.build import load as build
+
+    report = Report()
+    return _checked(build(Path(path), report, model=model, restate=restate), report)
+
+
+def parse(text: str, model: str | None = None) -> Model:
+    """The model of a text. Raises: SchematicError with everything that is wrong in it."""
+    from schematic.graph.build import parse as build
+
+    report = Report()
+    return _checked(build(text, report, model=model), report)
+
+
+def _checked(drawn: AnyModel | None, report: Report) -> Model:
+    report.check()
+    assert drawn is not None, "a report without an error comes with a model"
+    return Model(drawn, in_order(report))
+
+
+# --- the algebra: what the language's moves do, as functions; they raise SchematicError where one does not apply ------
+
+
+def swap(model: Model, a: str, b: str) -> Model:
+    """Exchanges two variables at every arrow end (Figure 3(c), Eq. 35)."""
+    return Model(algebra.swap(model.drawn, a, b))
+
+
+def swap_arrows(model: Model) -> Model:
+    """Exchanges the generative and the inference process (Figure 3(b), Eqs. 19, 23)."""
+    return Model(algebra.swap_arrows(model.drawn))
+
+
+def perfect(model: Model, factor: str) -> Model:
+    """Makes a discriminator the one that is always right (Lemma 2)."""
+    return Model(algebra.perfect(model.drawn, factor))
+
+
+def activate(model: Model, factor: str = "q_star", net: str | None = None) -> Model:
+    """Undoes `perfect`; `q_star` is the one perfect factor, `net` as in the language: "dcgan(64)" (Eq. 23)."""
+    if net is None:
+        return Model(algebra.activate(model.drawn, factor))
+    from schematic.graph.hows import read_how
+    from schematic.syntax.parser import parse_net
+
+    report = Report()
+    call = parse_net(Source("<net>", net), report)
+    how = read_how(call, (), report) if call else None
+    report.check()
+    return Model(algebra.activate(model.drawn, factor, how))
+
+
+def without(model: Model, name: str) -> Model:
+    """Removes a factor, or a variable that no factor mentions."""
+    return Model(algebra.without(model.drawn, name))
+
+
+def rename(model: Model, a: str, b: str) -> Model:
+    """Renames a variable, a group or a factor; b must be new."""
+    return Model(algebra.rename(model.drawn, a, b))
+
+
+# --- what becomes of a model ------------------------------------------------------------------------------------
+
+
+def objectives(model: Model) -> tuple[Objective, ...]:
+    """What each group maximizes, in the order of the updates. Raises: SchematicError where a rule is missing."""
+    from schematic.compiler.objectives import objectives as derive
+
+    report = Report()
+    found = derive(_one(model), report)
+    report.check()
+    return tuple(Objective(o) for o in found)
+
+
+def emit(model: Model) -> str:
+    """The program, as Python source that depends on torch and pyro alone. Raises: SchematicError."""
+    raise NotImplementedError
+
+
+def render(model: Model, path: str | Path) -> None:
+    """Draws the model into a file: .svg, .png, .pdf or .dot. Raises: ValueError for another suffix, OSError."""
+    from schematic.render.drawing import render as draw
+
+    draw(model.drawn, path)

@@ -1,0 +1,74 @@
+"""The README and the pages keep their word: what they show is what is there."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click import Group
+from click.testing import CliRunner
+
+from schematic.cli.main import cli
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+
+
+def commands(page: Path) -> list[str]:
+    """Every `schematic ...` command that a page shows, in fences and in tables."""
+    text = page.read_text()
+    lines = [line for _, block in FENCED.findall(text) for line in block.splitlines()]
+    found = [re.search(r"(?:^|/)(schematic (?!gm)[a-z]+\b[^#]*)", line) for line in lines]
+    inline = re.findall(r"`(schematic [a-z]+\b[^`]*)`", text)
+    return [m.group(1).strip() for m in found if m] + inline
+
+
+def test_readme_has_one_training_line_and_one_test_line() -> None:
+    blocks = re.findall(r"<!-- (the \w+ line).*?-->\n```\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    lines = dict(blocks)
+    assert set(lines) == {"the training line", "the test line"}
+    for line in lines.values():
+        assert line.count("\n") == 1 and "pip install" in line and "-c constraints.txt" in line
+
+
+def test_ci_runs_the_readmes_test_line() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    marker = re.search(r"<!-- the test line: .*?-->", (ROOT / "README.md").read_text())
+    assert marker and marker.group().replace(".", r"\.").replace("/", r"\/").replace("<!-- ", "")[:20] in script.replace(
+        "<!-- ", ""
+    )
+    assert "pip install" not in script and "pytest'" in script
+
+
+def test_readme_shows_the_files_as_they_are() -> None:
+    page = (ROOT / "README.md").read_text()
+    for name in ("infogan", "vae"):
+        body = (ROOT / "examples" / f"{name}.sg").read_text().split("\n", 1)[1]
+        assert f"```\n{body}```" in page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_commands_on_a_page_exist(page: Path) -> None:
+    assert isinstance(cli, Group)
+    for line in commands(page):
+        _, name, *arguments = shlex.split(line, comments=True)
+        command = cli.commands[name]
+        known = {option for p in command.params for option in p.opts} | {"--help", "-h"}
+        assert {a for a in arguments if re.fullmatch(r"--?[a-z]+", a)} <= known, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_help_has_examples_that_are_well_formed(name: str) -> None:
+    result = CliRunner().invoke(cli, [name, "--help"])
+    examples = [line.strip() for line in result.output.splitlines() if line.strip().startswith(f"schematic {name}")]
+    assert result.exit_code == 0 and len(examples) >= 2
+    known = {option for p in cli.commands[name].params for option in p.opts}
+    for line in examples:
+        assert {a for a in shlex.split(line) if re.fullmatch(r"--?[a-z]+", a)} <= known, line
