@@ -266,10 +266,10 @@ def _pair(term: Term, context: Context) -> Rewrite | None:
                 match _coefficient(part):
                     case scale, Log(Density(kind="explicit" | "prior") as g) if scale > 0:
                         scored.setdefault(g.target, []).append(j)
-            drawn = {d.factor for d in draws if d.kind == "explicit"}
+            drawn = {d for d in draws if d.kind == "explicit"}
             for i, part in tuple(parts.items()):
                 match _coefficient(part):
-                    case scale, Log(f) if scale < 0 and f.factor in drawn and len(scored.get(f.target, ())) == 1:
+                    case scale, Log(f) if scale < 0 and f in drawn and len(scored.get(f.target, ())) == 1:
                         (j,) = scored[f.target]
                         weight, prior = _coefficient(parts[j])
                         if weight == -scale and isinstance(prior, Log) and _apart(prior.density, f.target, draws):
