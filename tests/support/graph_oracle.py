@@ -28,16 +28,14 @@ class Oracle:
 
     # --- words ---------------------------------------------------------------------------------------------
 
-    def leads_to_compared(self, name: str) -> bool:
+    def leads_to_compared(self, name: str, seen: tuple[str, ...] = ()) -> bool:
         """The variable is compared, or an ancestor of a compared one, through variables without a distribution."""
-        if self.var[name].given:
+        if self.var[name].given or name in seen:
             return False
         if name in self.compared:
             return True
-        return any(
-            name in f.parents and not f.adversarial and f.target != name and self.leads_to_compared(f.target)
-            for f in self.m.factors
-        )
+        children = [f.target for f in self.m.factors if name in f.parents and not f.adversarial]
+        return any(self.leads_to_compared(c, (*seen, name)) for c in children)
 
     def free(self, f: Factor, v) -> bool:
         if v is None:
