@@ -29,7 +29,8 @@ class Diagnostic:
         width = max(1, min(span.end - span.start, len(text) - span.column + 1))
         number = str(span.line)
         pad = "".join("\t" if c == "\t" else " " for c in text[: span.column - 1])
-        lines = [head, f"  {number} | {text}", f"  {' ' * len(number)} | {pad}{'^' * width}"]
+        shown = [f"  {number} | {text}", f"  {' ' * len(number)} | {pad}{'^' * width}"]
+        lines = [head, *(shown if text.strip() else ())]  # a file that could not be read has no line to show
         if self.help:
             first, *rest = self.help.splitlines()
             lines += [f"  help: {first}", *(f"        {line}" for line in rest)]

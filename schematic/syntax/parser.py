@@ -12,9 +12,10 @@ from schematic.core.diagnostics import Report
 from schematic.core.source import Source
 from schematic.syntax import ast
 from schematic.syntax.builder import Deep, Rows, Slip
+from schematic.syntax.failure import Failure, Level, begins_line, opens
 from schematic.syntax.grammar import tables
 from schematic.syntax.lexer import lex
-from schematic.syntax.slips import Failure, Level, begins_line, explain, opens
+from schematic.syntax.slips import explain
 from schematic.syntax.tokens import END, Token
 
 
@@ -56,7 +57,8 @@ class _Reading:
         self.result = self._read()
 
     def _read(self) -> object:
-        place, failed_at = 0, -1
+        place = 0
+        tried: set[tuple[int, int]] = set()
         while True:
             try:
                 result = self._feed(self._tokens[place])
@@ -71,11 +73,13 @@ class _Reading:
                     return result
                 place += 1
                 continue
-            if resume == failed_at and not self._values:  # nothing left to give up but the token itself
-                if self._tokens[resume].type == END:
+            if (resume, len(self._values)) in tried:  # it would only come back here
+                if self._tokens[place].type == END:
                     return None
-                resume = self._next_statement(resume + 1)
-            place = failed_at = resume
+                self._unwind()
+                resume = self._next_statement(place + 1)
+            tried.add((resume, len(self._values)))
+            place = resume
 
     def _feed(self, token: Token) -> object:
         return self._parser.feed_token(cast(Any, token))
@@ -87,14 +91,10 @@ class _Reading:
         failure = self._failure(place, expected)
         verdict = explain(failure)
         self._report.add(verdict.diagnostic)
-        try:
-            for token in verdict.feed:
-                self._feed(token)
-        except (UnexpectedToken, Slip):
-            pass
-        else:
-            if verdict.feed:
-                return place if verdict.resume is None else verdict.resume
+        if verdict.skips:
+            return place + 1
+        if verdict.feed and self._fed(verdict.feed):
+            return place if verdict.resume is None else verdict.resume
         self._unwind()
         if verdict.closes:
             self._feed(Token("RBRACE", "}", self._tokens[place].span))
@@ -102,7 +102,16 @@ class _Reading:
             self._values[-1].pop()
         if verdict.resume is not None:
             return verdict.resume
-        return self._past_header(failure) or self._next_statement(place)
+        return self._past_header(failure) or self._next_statement(place + (failure.begin == place))
+
+    def _fed(self, tokens: tuple[Token, ...]) -> bool:
+        """Feeds tokens that a user left out; False if the parser cannot take them either."""
+        try:
+            for token in tokens:
+                self._feed(token)
+        except (UnexpectedToken, Slip):
+            return False
+        return True
 
     def _failure(self, place: int, expected: frozenset[str]) -> Failure:
         values = self._values
@@ -151,7 +160,7 @@ class _Reading:
         depth = 0
         for at in range(place, len(self._tokens)):
             token = self._tokens[at]
-            if token.type == END or (token.type == "RBRACE" and inside and depth == 0):
+            if token.type == "RBRACE" and inside and depth == 0:
                 return at
             if (at == place or begins_line(self._tokens, at)) and (
                 opens(self._tokens, at, failure.level) if depth == 0 else token.type in ("MODEL", "USE")

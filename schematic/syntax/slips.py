@@ -3,95 +3,411 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
-from schematic.core.diagnostics import Diagnostic, error
-from schematic.core.names import RESERVED
+from schematic.core.diagnostics import error
+from schematic.core.names import RESERVED, did_you_mean
 from schematic.core.source import Span
-from schematic.syntax.tokens import END, OPENERS, Token
+from schematic.syntax import ast
+from schematic.syntax.failure import Failure, Verdict, begins_line, between, line_from, opens
+from schematic.syntax.mend import ARROW_HELP, shown
+from schematic.syntax.tokens import END, NOT_A_TOKEN, OPENERS, Token
 
-Level = Literal["file", "block", "train", "expression"]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """The parser stands at `tokens[place]`, which it cannot take, in the statement that began at `begin`.
-
-    `expected`: the terminals that it could have taken. `brace`: the `{` of the block around, if any.
-    `previous`: the statement before, in the same block.
-    """
-
-    tokens: tuple[Token, ...]
-    place: int
-    begin: int
-    expected: frozenset[str]
-    level: Level
-    brace: Token | None
-    previous: object
-
-    @property
-    def token(self) -> Token:
-        return self.tokens[self.place]
-
-    @property
-    def before(self) -> Token | None:
-        return self.tokens[self.place - 1] if self.place > self.begin else None
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What to say, and how to go on: `feed` these tokens as if they had been written, or give the statement up.
-
-    `resume`: the token to go on at (None: `place` after a `feed`, else the next statement). `closes`: the block
-    ends here. `retracts`: the statement before was misread and is taken back.
-    """
-
-    diagnostic: Diagnostic
-    feed: tuple[Token, ...] = ()
-    resume: int | None = None
-    closes: bool = False
-    retracts: bool = False
-
-
-def begins_line(tokens: tuple[Token, ...], place: int) -> bool:
-    """Whether only space precedes the token on its line."""
-    if place == 0:
-        return True
-    return tokens[place - 1].span.source.text.find("\n", tokens[place - 1].span.end, tokens[place].span.start) >= 0
-
-
-def opens(tokens: tuple[Token, ...], place: int, level: Level) -> bool:
-    """Whether a statement of this level begins at the token, as far as the tokens after it tell."""
-    kind = tokens[place].type
-    if kind in OPENERS:
-        return True
-    if level in ("file", "expression") or not (kind == "NAME" or tokens[place].text in RESERVED):
-        return False
-    at = place + 1
-    while level == "train" and tokens[at].type == "COMMA" and tokens[at + 1].type == "NAME":
-        at += 2
-    if tokens[at].type == "DOT":
-        at += 2
-    elif tokens[at].type == "LSQB":
-        while tokens[at].type in ("LSQB", "INT", "NAME", "RANGE", "PLUS", "MINUS", "RSQB"):
-            at += 1
-    return at < len(tokens) and tokens[at].type in ("COLON", "EQUAL")
+OPTION_WORDS = frozenset({"PERFECT", "FIXED", "TEMPERATURE", "WEIGHT", "BETA", "GRADIENT", "DIVERGENCE", "WHEN"})
+_VALUE = frozenset({"NAME", "INT", "FLOAT", "STRING", "MINUS"})
 
 
 def explain(failure: Failure) -> Verdict:
-    for rule in _RULES:
-        if verdict := rule(failure):
-            return verdict
-    return Verdict(error("SG021", failure.token.span, "this is not expected here"))
+    """The first rule that knows the slip; the last one knows all."""
+    return next(verdict for rule in _RULES if (verdict := rule(failure)))
 
 
-def _unclosed_block(failure: Failure) -> Verdict | None:
-    if failure.brace is None or failure.token.type not in (END, "MODEL", "USE") or "RBRACE" not in failure.expected:
+# --- brackets ---------------------------------------------------------------------------------------------
+
+
+def _unclosed_block(at: Failure) -> Verdict | None:
+    if at.brace is None or "RBRACE" not in at.expected:
         return None
-    last = failure.tokens[failure.place - 1].span.line
-    problem = error("SG008", failure.brace.span, "this block is never closed", f"add `}}` after line {last}")
-    return Verdict(problem, (Token("RBRACE", "}", failure.token.span),), failure.place)
+    misplaced = at.token.type != END and _balanced(at)
+    if at.token.type not in (END, "MODEL", "USE") or misplaced:
+        return None
+    last = at.tokens[at.place - 1].span.line
+    problem = error("SG008", at.brace.span, "this block is never closed", f"add `}}` after line {last}")
+    return Verdict(problem, feed=(Token("RBRACE", "}", at.token.span),))
 
 
-_RULES: tuple[Callable[[Failure], Verdict | None], ...] = (_unclosed_block,)
+def _balanced(at: Failure) -> bool:
+    kinds = [t.type for t in at.tokens]
+    return kinds.count("LBRACE") == kinds.count("RBRACE")
+
+
+def _unclosed_train(at: Failure) -> Verdict | None:
+    """A statement of the model where a setting should stand."""
+    if at.level != "train" or at.brace is None or at.token.type not in ("COLON", "NET", "TRAIN"):
+        return None
+    begin = at.begin if at.token.type == "COLON" else at.place
+    if not begins_line(at.tokens, begin):
+        return None
+    help = f"add `}}` after line {at.tokens[begin - 1].span.line}"
+    return Verdict(error("SG008", at.brace.span, "this block is never closed", help), resume=begin, closes=True)
+
+
+def _unopened(at: Failure) -> Verdict | None:
+    sign = at.token.text
+    if at.token.type in ("RPAR", "RSQB") and not at.open_brackets and at.place > at.begin:
+        return Verdict(error("SG026", at.token.span, f"nothing opens this `{sign}`", "delete it"), skips=True)
+    if at.token.type == "RBRACE" and at.brace is None:
+        return Verdict(error("SG026", at.token.span, "nothing opens this `}`", "delete it"), resume=at.place + 1)
+    return None
+
+
+def _unclosed(at: Failure) -> Verdict | None:
+    """`(` or `[` is open, and a token follows that never stands inside."""
+    if not at.open_brackets:
+        return None
+    new_line = begins_line(at.tokens, at.place) and opens(at.tokens, at.place, at.level)
+    named = at.token.type in ("COLON", "EQUAL", "DOT") and begins_line(at.tokens, at.place - 1)
+    ends = OPENERS | OPTION_WORDS | {"ARROW", "TILDE", "EQUAL", "LBRACE", "RBRACE", "GIVEN", "PARTIAL", END}
+    closing = "RPAR" if at.open_brackets[-1].type == "LPAR" else "RSQB"
+    if not (new_line or named or (at.token.type in ends and closing in at.expected) or at.token.type == END):
+        return None
+    opening = at.open_brackets[-1]
+    sign = ")" if closing == "RPAR" else "]"
+    problem = error("SG027", opening.span, f"this `{opening.text}` is never closed", f"add `{sign}`")
+    if named:
+        return Verdict(problem, resume=at.place - 1)
+    if closing in at.expected:
+        return Verdict(problem, feed=(Token(closing, sign, at.token.span),))
+    return Verdict(problem)
+
+
+# --- one sign for another -----------------------------------------------------------------------------------
+
+
+def _named_with_equal(at: Failure) -> Verdict | None:
+    if at.token.type != "EQUAL" or not at.open_brackets or at.open_brackets[-1].type != "LPAR" or len(at.read) < 2:
+        return None
+    name, lead = at.read[-1], at.read[-2]
+    if name.type != "NAME" or lead.type not in ("LPAR", "COMMA") or "COLON" not in at.expected:
+        return None
+    value = at.tokens[at.place + 1]
+    help = f"`{name.text}: {value.text}`" if value.type in _VALUE else f"`{name.text}:`"
+    problem = error("SG018", at.token.span, "a named option is written with `:`", help)
+    return Verdict(problem, feed=(Token("COLON", ":", at.token.span),), resume=at.place + 1)
+
+
+def _double_equal(at: Failure) -> Verdict | None:
+    if at.token.type != "==":
+        return None
+    if "EQUAL" in at.expected or "ARROW" not in at.expected:
+        problem = error("SG020", at.token.span, "one `=` here")
+        return Verdict(problem, feed=(Token("EQUAL", "=", at.token.span),), resume=at.place + 1)
+    problem = error("SG017", at.token.span, "there is no such arrow as `==`", ARROW_HELP)
+    return Verdict(problem, feed=(Token("ARROW", "==>", at.token.span),), resume=at.place + 1)
+
+
+def _bare_mark(at: Failure) -> Verdict | None:
+    """`-` or `~` or `=` where an arrow should stand."""
+    if at.token.type not in ("MINUS", "TILDE") or "ARROW" not in at.expected or at.open_brackets:
+        return None
+    sign = at.token.text
+    problem = error("SG017", at.token.span, f"there is no such arrow as `{sign}`", ARROW_HELP)
+    return Verdict(problem, feed=(Token("ARROW", f"{sign}>", at.token.span),), resume=at.place + 1)
+
+
+# --- nothing follows ----------------------------------------------------------------------------------------
+
+_AFTER_EQUAL = {
+    "factor": ("a network should follow `=`", "delete `=` to have the default net"),
+    "variable": ("`data` should follow `=`", '`= data("image")`, or delete `=`'),
+    "model": ("a model should follow `=`", "`= swap(InfoGAN, x, z)`"),
+    "net": ("a network should follow `=`", "`= mlp(400, 400)`"),
+    "setting": ("a value should follow `=`", "`adam(1e-3)`, `64`"),
+    "how": ("a network should follow `=`", "`= mlp(400, 400)`"),
+}
+
+
+def _nothing_after_equal(at: Failure) -> Verdict | None:
+    """Told at the `=`, also where the next statement's name was taken for the value."""
+    back = _taken_name(at, "EQUAL")
+    equal = at.tokens[at.place - back - 1] if at.place - back > at.begin else None
+    if equal is None or equal.type != "EQUAL" or "WHEN" in at.types[-3 - back :]:
+        return None
+    if not back and at.token.type in _VALUE | {"LPAR"} | _reserved() - OPENERS:
+        return None
+    words, help = _AFTER_EQUAL[_kind(at)]
+    return Verdict(error("SG011", equal.span, words, help), resume=at.place - back)
+
+
+def _nothing_after_comma(at: Failure) -> Verdict | None:
+    back = _taken_name(at, "COMMA") if not at.open_brackets else 0
+    comma = at.tokens[at.place - back - 1] if at.place - back > at.begin else None
+    ends = OPENERS | {"ARROW", "EQUAL", "COMMA", "RPAR", "RBRACE", "TILDE", END}
+    if comma is None or comma.type != "COMMA" or not (back or at.token.type in ends):
+        return None
+    problem = error("SG013", comma.span, "nothing follows this comma", "delete it")
+    return Verdict(problem, resume=at.place - back) if back else Verdict(problem)
+
+
+def _taken_name(at: Failure, mark: str) -> int:
+    """How many tokens ago the next statement's name was read as what follows a mark: 0, 1 or 3 (`p_theta.t`)."""
+    if at.token.type not in ("COLON", "EQUAL"):
+        return 0
+    for back in (1, 3):
+        at_name = at.place - back
+        if at_name > at.begin and at.tokens[at_name - 1].type == mark and opens(at.tokens, at_name, "block"):
+            return back if at.tokens[at_name].type == "NAME" else 0
+    return 0
+
+
+def _kind(at: Failure) -> str:
+    first = at.tokens[at.begin].type
+    if first in ("MODEL", "NET"):
+        return first.lower()
+    if at.level == "train":
+        return "setting"
+    if "ARROW" in at.types:
+        return "factor"
+    return "variable" if "COLON" in at.types else "how"
+
+
+_NEEDS = {
+    "TEMPERATURE": ("a number follows `temperature`", "`temperature 1.5`"),
+    "WEIGHT": ("a number follows `weight`", "`weight 0.1`"),
+    "BETA": ("a number follows `beta`", "`beta 4`"),
+    "GRADIENT": ("an estimator follows `gradient`", "`enumerate`, `reinforce`, `gumbel(0.5)`, `straight_through`"),
+    "DIVERGENCE": ("a divergence follows `divergence`", "`nonsaturating`, `minimax`, `least_squares`, `hinge`, "
+                   "`wasserstein(penalty: 10)`, `kl`"),
+    "WHEN": ("a domain follows `when`", "`when y = real`"),
+    "WITHOUT": ("the name of a factor or a variable follows `without`", "`without q_eta`"),
+    "GIVEN": ("the domain indicator follows `given`", "`given y`"),
+    "THEN": ("a network follows `then`", "`D then mlp(128)`"),
+    "IN": ("the groups that train the net follow `in`", "`net F in theta = mlp(400)`"),
+    "AS": ("a name follows `as`", '`use "infogan.sg" as lib`'),
+    "MODEL": ("a name follows `model`", "`model M { ... }`"),
+    "NET": ("a name follows `net`", "`net F = mlp(400)`"),
+    "TRAIN": ("`{` follows `train`", "`train { batch = 64 }`"),
+}  # fmt: skip
+
+
+def _word_without_value(at: Failure) -> Verdict | None:
+    if at.before is None or at.token.text in RESERVED and at.token.type not in OPENERS | OPTION_WORDS:
+        return None
+    if at.before.type == "USE":
+        path = at.token.text if at.token.type == "NAME" else "infogan"
+        words = "the path of a file follows `use`, in double quotes"
+        return Verdict(error("SG034", at.token.span if at.token.type == "NAME" else at.before.span, words,
+                             f'`use "{path}.sg"`'))  # fmt: skip
+    if at.before.type not in _NEEDS or at.token.type in ("COLON", "ARROW"):
+        return None
+    words, help = _NEEDS[at.before.type]
+    return Verdict(error("SG034", at.before.span, words, help))
+
+
+# --- names ---------------------------------------------------------------------------------------------------
+
+
+def _reserved() -> frozenset[str]:
+    return frozenset(word.upper() for word in RESERVED)
+
+
+def _reserved_name(at: Failure) -> Verdict | None:
+    word = at.token
+    if at.token.type in ("COLON", "ARROW", "DOT", "LSQB", "COMMA") and at.before and at.before.text in RESERVED:
+        if at.token.type != "COLON" and len(at.read) > 1:
+            return None
+        word = at.before
+    elif word.type not in _reserved() or "NAME" not in at.expected:
+        return None
+    elif at.place == at.begin and at.ahead(1) not in ("COLON", "ARROW", "COMMA", "LSQB", "DOT"):
+        return None
+    elif word.type in OPENERS and at.ahead(1) not in ("COLON", "ARROW", "COMMA", "RPAR", "EQUAL", "RBRACE", END):
+        return None
+    words = f"`{word.text}` is a word of the language and cannot name {_named_thing(at, word)}"
+    return Verdict(error("SG009", word.span, words, f"`{word.text[0]}`"))
+
+
+def _named_thing(at: Failure, word: Token) -> str:
+    first = at.tokens[at.begin]
+    lead = at.read[-1].type if at.token is word and at.read else ""
+    if lead == "DOT":
+        return "a suffix"
+    if first.type in ("MODEL", "NET") and lead == first.type:
+        return f"a {lead.lower()}"
+    if at.level == "train" or lead == "IN":
+        return "a group"
+    if at.level == "file":
+        return "anything"
+    return "a variable"
+
+
+# --- factors --------------------------------------------------------------------------------------------------
+
+
+def _conditional(at: Failure) -> Verdict | None:
+    """`p_theta(x | z, y)`."""
+    if at.token.type != "LPAR" or at.level != "block" or at.types != ("NAME",):
+        return None
+    name, stop = at.read[0], at.place
+    while at.tokens[stop].type not in ("RPAR", END, "LBRACE", "RBRACE"):
+        stop += 1
+    inside = at.tokens[at.place + 1 : stop]
+    bar = next((i for i, t in enumerate(inside) if t.text == "|"), len(inside))
+    target, parents = _listed(inside[:bar]), _listed(inside[bar + 1 :])
+    help = f"`{name.text} : {f'{parents} ' if parents else ''}-> {target}`" if target else ""
+    last = at.tokens[stop] if at.tokens[stop].type == "RPAR" else at.token
+    return Verdict(error("SG014", name.span.to(last.span), "a factor is written with an arrow", help))
+
+
+def _listed(tokens: tuple[Token, ...]) -> str:
+    return ", ".join(t.text for t in tokens if t.type == "NAME")
+
+
+def _two_arrows(at: Failure) -> Verdict | None:
+    if at.token.type != "ARROW" or "ARROW" not in at.types or "COLON" not in at.types:
+        return None
+    name = at.read[0].text
+    first = "".join(_spaced(at.read[at.types.index("COLON") + 1 :]))
+    middle = next((t.text for t in reversed(at.read) if t.type == "NAME"), "h")
+    target = at.tokens[at.place + 1].text if at.ahead(1) == "NAME" else "x"
+    help = f"`{name}.1 : {first}`, `{name}.2 : {middle} {at.token.text} {target}`"
+    return Verdict(error("SG016", at.token.span, "one arrow a statement", help))
+
+
+def _spaced(tokens: tuple[Token, ...]) -> str:
+    span = tokens[0].span.to(tokens[-1].span)
+    return " ".join(span.source.text[span.start : span.end].split())
+
+
+def _comma_missing(at: Failure) -> Verdict | None:
+    """Between two parents, two arguments, two groups."""
+    if at.before is None or "COMMA" not in at.expected or begins_line(at.tokens, at.place):
+        return None
+    in_call = bool(at.open_brackets) and at.open_brackets[-1].type == "LPAR"
+    if in_call and at.token.type in _VALUE:
+        if "COLON" in at.expected and at.before.type == "NAME":
+            help = f"`{at.before.text}: {at.token.text}`, or `{at.before.text}, {at.token.text}`"
+        else:
+            help = f"`{at.before.text}, {at.token.text}`"
+        problem = error("SG012", between(at.before, at.token), "arguments are separated by commas", help)
+    elif not in_call and at.token.type == "NAME":
+        words = "parents are separated by commas" if "ARROW" in at.expected else "names are separated by commas"
+        problem = error("SG012", between(at.before, at.token), words, f"`{at.before.text}, {at.token.text}`")
+    else:
+        return None
+    return Verdict(problem, feed=(Token("COMMA", ",", at.token.span),))
+
+
+def _comma_missing_before(at: Failure) -> Verdict | None:
+    """`p_theta : z y ==> x` was read as a variable of type z, and y as the next statement."""
+    match at.previous:
+        case ast.VariableDecl(type=ast.Call(args=(), options=(), parens=False) as type_, data=None, prior=None, partial=None):
+            if not at.read or at.read[0].type != "NAME" or begins_line(at.tokens, at.begin):
+                return None
+            first, second = at.tokens[at.begin - 1], at.tokens[at.begin]
+            problem = error("SG012", between(first, second), "parents are separated by commas",
+                            f"`{type_.name.text}, {second.text}`")  # fmt: skip
+            return Verdict(problem, retracts=True)
+    return None
+
+
+def _colon_missing(at: Failure) -> Verdict | None:
+    if at.level != "block" or at.types not in (("NAME",), ("NAME", "DOT", "NAME"), ("NAME", "DOT", "INT")):
+        return None
+    name = "".join(t.text for t in at.read)
+    rest = line_from(at.tokens, at.place)
+    is_factor = name.startswith(("p_", "q_"))
+    if at.token.type in ("ARROW", "COMMA") and not is_factor:
+        whole = line_from(at.tokens, at.begin)
+        return Verdict(error("SG015", at.read[0].span, "a factor begins with its name", f"`p_theta : {whole}`"))
+    if at.token.type not in ("NAME", "ARROW"):
+        return None
+    thing = "factor" if is_factor else "variable"
+    problem = error("SG015", at.token.span, f"`:` is missing after the {thing}'s name", f"`{name} : {rest}`")
+    return Verdict(problem, feed=(Token("COLON", ":", at.token.span),))
+
+
+def _second_equal(at: Failure) -> Verdict | None:
+    if at.token.type != "EQUAL" or at.open_brackets or "ARROW" not in at.types:
+        return None
+    if OPTION_WORDS & set(at.types):
+        return Verdict(error("SG019", at.token.span, "the network comes before the options"))
+    return Verdict(error("SG028", at.token.span, "one network a factor"))
+
+
+# --- the algebra and the level ------------------------------------------------------------------------------
+
+
+def _algebra(at: Failure) -> Verdict | None:
+    if at.level not in ("file", "expression") or at.before is None or at.token.type not in ("STAR", "MINUS"):
+        return None
+    if at.token.type == "MINUS":
+        return Verdict(error("SG036", at.token.span, "models are added, not subtracted", "`without` removes a factor"))
+    number = at.tokens[at.place + 1]
+    model = at.before
+    help = f"`{number.text} * {model.text}`" if number.type in ("INT", "FLOAT") and model.type == "NAME" else ""
+    place = model.span.to(number.span) if help else at.token.span
+    return Verdict(error("SG304", place, "the number comes first", help))
+
+
+def _misplaced(at: Failure) -> Verdict | None:
+    if at.level == "file":
+        read = at.read or (at.token,)
+        if at.place == at.begin and at.token.type == "NAME":
+            if opens(at.tokens, at.place, "block"):
+                words = "variables, factors and their networks stand in a model"
+                return Verdict(error("SG029", at.token.span, words, "`model M { ... }`"))
+            near = did_you_mean(at.token.text, ("model", "net", "train", "use"))
+            words = f"`{at.token.text}` does not begin a statement; a file holds `use`, `net`, `model` and `train`"
+            return Verdict(error("SG030", read[0].span, words, near))
+        return None
+    if at.token.type in ("MODEL", "USE") and at.place == at.begin:
+        words = f"`{at.token.text}` stands in a file, not in a {'training block' if at.level == 'train' else 'model'}"
+        return Verdict(error("SG029", at.token.span, words), resume=_past(at))
+    if at.level == "block" and at.types == ("NAME",) and at.token.type in ("LBRACE", "STRING"):
+        near = did_you_mean(at.read[0].text, ("net", "train", "model", "use"))
+        return Verdict(error("SG030", at.read[0].span, f"`{at.read[0].text}` does not begin a statement", near))
+    return None
+
+
+def _past(at: Failure) -> int:
+    """Past a statement that does not stand here, with its block if it has one."""
+    place = at.place + 1
+    depth = 0
+    while at.tokens[place].type != END:
+        kind = at.tokens[place].type
+        if depth == 0 and (kind == "RBRACE" or begins_line(at.tokens, place) and opens(at.tokens, place, at.level)):
+            break
+        depth += (kind == "LBRACE") - (kind == "RBRACE")
+        place += 1
+    return place
+
+
+# --- anything else --------------------------------------------------------------------------------------------
+
+
+def _not_a_token(at: Failure) -> Verdict | None:
+    if at.token.type != NOT_A_TOKEN:
+        return None
+    help = "a string is written in double quotes" if at.token.text in "'`" else ""
+    return Verdict(error("SG022", at.token.span, f"{shown(at.token.text)} is not part of the language", help))
+
+
+_WORDS = {
+    "NAME": "a name", "INT": "a whole number", "FLOAT": "a number", "STRING": 'a string, `"..."`', "ARROW": "an arrow",
+    "COLON": "`:`", "EQUAL": "`=`", "COMMA": "`,`", "LPAR": "`(`", "RPAR": "`)`", "LBRACE": "`{`", "RBRACE": "`}`",
+    "LSQB": "`[`", "RSQB": "`]`", "RANGE": "`..`", "PLUS": "`+`", "TILDE": "`~`",
+}  # fmt: skip
+
+
+def _anything(at: Failure) -> Verdict:
+    found = "the text ends here, too early" if at.token.type == END else f"`{at.token.text}` is not expected here"
+    wanted = [_WORDS[t] for t in sorted(at.expected) if t in _WORDS and not (t == "INT" and "FLOAT" in at.expected)]
+    help = f"expected {' or '.join(wanted)}" if 0 < len(wanted) <= 4 else ""
+    return Verdict(error("SG021", at.token.span, found, help))
+
+
+_RULES: tuple[Callable[[Failure], Verdict | None], ...] = (
+    _unclosed_block, _unclosed_train, _reserved_name, _named_with_equal, _double_equal, _nothing_after_equal,
+    _nothing_after_comma, _unclosed, _unopened, _conditional, _two_arrows, _comma_missing, _comma_missing_before,
+    _colon_missing, _bare_mark, _second_equal, _algebra, _misplaced, _not_a_token, _word_without_value, _anything,
+)  # fmt: skip

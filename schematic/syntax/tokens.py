@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from schematic.core.source import Span
 
@@ -21,8 +21,7 @@ NOT_A_TOKEN = "?"
 END = "$END"
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     type: str
     text: str
     span: Span
