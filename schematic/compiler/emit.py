@@ -4,6 +4,7 @@ program"). Every name of a spec is checked, every string quoted; the same plan g
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from schematic.compiler import emit_draw, emit_nets, emit_sample, emit_terms
@@ -37,10 +38,11 @@ def emit(plan: Plan, header: Header) -> str:
     blocks = [*([nets.source(built.classes).rstrip().split("\n")] if built.classes else []), emit_nets.BASE]
     blocks += [*helpers, *priors, *factors, model]
     text = "\n\n\n".join("\n".join(b) for b in blocks)
-    return "\n".join((*_header(plan, header), "", *_imports(text, built.classes), "", "", text, ""))
+    gap = ["", ""] if text.startswith(("class ", "def ")) else [""]
+    return "\n".join((*_header(plan, header), "", *_imports(text, built.classes), *gap, text, ""))
 
 
-def dictionary(pairs: dict[str, str]) -> str:
+def dictionary(pairs: Mapping[str, str]) -> str:
     """{"x": "image"} as code."""
     return f"{{{', '.join(f'{quoted(a)}: {quoted(b)}' for a, b in pairs.items())}}}"
 

@@ -69,7 +69,7 @@ def draw(plan: Plan) -> list[str]:
     parts = [line for b in plan.branches for line in _branch(plan, b)]
     fields = plan.fields
     lines = ["def draw(self, batch: dict[str, Tensor], generator: torch.Generator | None = None) -> dict:"]
-    lines += ['    """All randomness of a step: draw[branch][variable]; values carry their graph where gradient flows."""']
+    lines += ['    """The randomness of a step: draw[branch][variable]. Values carry their graph where it may flow."""']
     if any("**like" in line or "(n" in line or " n, " in line for line in parts):
         lines += [f"    first = batch[{quoted(fields[0][0])}]"]
         if any("n," in line or "(n" in line for line in parts):

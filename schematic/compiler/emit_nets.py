@@ -55,12 +55,13 @@ BASE = [
 
 ONE_HOT = [
     "class OneHot(dist.OneHotCategorical):",
-    '    """One-hot categorical that never reads values back; log_prob is linear in the value, so that a soft one passes',
+    '    """One-hot categorical that never reads values back; log_prob is linear in the value: a soft one passes',
     '    gradient."""',
     "",
     "    def __init__(self, logits: Tensor) -> None:",
     "        self._categorical = dist.Categorical(logits=logits, validate_args=False)",
-    "        torch.distributions.Distribution.__init__(self, logits.shape[:-1], logits.shape[-1:], validate_args=False)",
+    "        shapes = logits.shape[:-1], logits.shape[-1:]",
+    "        torch.distributions.Distribution.__init__(self, *shapes, validate_args=False)",
     "",
     "    def expand(self, batch_shape, _instance=None):",
     "        return OneHot(self.logits.expand(*batch_shape, -1))",
@@ -278,7 +279,8 @@ def construct(plan: Plan, classes: dict[str, str]) -> Builder:
     """`self.p_theta = PTheta(MLP(...))` for every factor, after the shared nets."""
     b = Builder(plan, [], {}, {}, [])
     made = [(k.factor.attribute, classes[k.factor.name], b.factor(k)) for k in plan.conditionals]
-    fixed = [n for n in b.bodies if not any(n in dict(k.nets) and k.factor.group in dict(k.nets)[n] for k in plan.conditionals)]
-    b.lines += [f"self.net_{checked(n)} = net_{n}" for n in fixed]  # no factor holds it: the model does
+    held = {n for k in plan.conditionals if not k.factor.fixed for n, groups in k.nets if k.factor.group in groups}
+    loose = [n for n in b.bodies if n not in held]  # no factor holds it: the model does
+    b.lines += [f"self.net_{checked(n)} = net_{n}" for n in loose]
     b.lines += [f"self.{checked(attribute)} = {name}({net})" for attribute, name, net in made]
     return b

@@ -21,9 +21,15 @@ class Route:
 
 
 def generation(plan: Plan) -> Route:
-    """At y=0, from the priors along the factors, on either side, that lead to empirical variables."""
+    """At y=0, from the priors along the factors, on either side, that lead to empirical variables; if none does there
+    (a classifier that is trained in the source domain alone), along those of every domain."""
+    factors = tuple(k for k in plan.conditionals if not k.factor.adversarial)
+    here = _generation(plan, tuple(k for k in factors if k.factor.when in (None, 0)))
+    return here if here.drawn else _generation(plan, factors)
+
+
+def _generation(plan: Plan, usable: tuple[Conditional, ...]) -> Route:
     known = [v for v in plan.model.variables if v.prior is not None or v.partial]
-    usable = tuple(k for k in plan.conditionals if not k.factor.adversarial and k.factor.when in (None, 0))
     found = _reach(usable, tuple(v.name for v in known))
     for v in plan.model.variables:  # what no factor can reach is given, as far as the rest needs it
         if v.data is not None and v.name not in _names(found, known):
@@ -89,14 +95,14 @@ def methods(plan: Plan) -> list[str]:
     if made.drawn:
         lines += [
             "@torch.no_grad()",
-            "def sample(self, n: int, generator: torch.Generator | None = None, /, **given: Tensor) -> dict[str, Tensor]:",
+            "def sample(self, n: int, generator: torch.Generator | None = None, /, **given: Tensor) -> dict:",
             f'    """{_what(made, "n draws from the model")}"""',
             *indent(_body(plan, made)),
         ]
     if inferred.drawn:
         lines += ["", "@torch.no_grad()"] if lines else ["@torch.no_grad()"]
         lines += [
-            "def infer(self, generator: torch.Generator | None = None, /, **given: Tensor) -> dict[str, Tensor]:",
+            "def infer(self, generator: torch.Generator | None = None, /, **given: Tensor) -> dict:",
             f'    """{_what(inferred, "A draw of what is not observed")}"""',
             *indent(_body(plan, inferred)),
         ]

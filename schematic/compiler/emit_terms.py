@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from schematic.calculus.terms import KL
-from schematic.calculus.text import density_text, lines as formula
-from schematic.compiler.emit_text import WIDTH, comment, indent, local, noted, number, quoted, scaled, shape
-from schematic.compiler.program import Call, Plan, Term, Update
+from schematic.calculus.terms import KL, Density
+from schematic.calculus.text import density_text
+from schematic.calculus.text import lines as formula
+from schematic.compiler.emit_text import WIDTH, comment, indent, local, noted, number, quoted, scaled, shape, tupled
 from schematic.compiler.estimators import prior_of
+from schematic.compiler.program import Call, Plan, Term, Update
 
 SCORE = [
     "def score(reward: Tensor, log_prob: Tensor) -> Tensor:",
-    '    """Score-function surrogate (Williams, 1992): value 0, gradient (reward - baseline) grad log_prob; the baseline is',
-    '    the mean reward of the other records. Shapes (*axes, batch)."""',
+    '    """Score-function surrogate (Williams, 1992): value 0, gradient (reward - baseline) grad log_prob;',
+    '    the baseline is the mean reward of the other records. Shapes (*axes, batch)."""',
     "    baseline = (reward.sum(-1, keepdim=True) - reward) / max(reward.shape[-1] - 1, 1)",
     "    return (reward - baseline).detach() * (log_prob - log_prob.detach())",
 ]
@@ -23,11 +24,11 @@ SCORE = [
 def terms(plan: Plan) -> list[str]:
     """def terms(self, draw, group)."""
     lines = ["def terms(self, draw: dict, group: str) -> dict[str, Tensor]:"]
-    lines += ['    """The summands of the objective that the group maximizes, by name: means over the batch, in nats."""']
+    lines += ['    """The summands of the objective that the group maximizes, by name: batch means, in nats."""']
     for u in plan.updates:
-        test = f"group == {quoted(u.groups[0])}" if len(u.groups) == 1 else f"group in ({', '.join(map(quoted, u.groups))})"
-        lines += [f"    if {test}:"]
-        lines += indent([comment(line) for line in formula(u.objective.term, WIDTH)], 2)
+        names = [quoted(g) for g in u.groups]
+        lines += [f"    if group {f'in {tupled(names)}' if len(names) > 1 else f'== {names[0]}'}:"]
+        lines += indent([comment(line) for line in formula(u.objective.term, WIDTH - 4)], 2)
         lines += indent(_update(plan, u), 2)
     return [*lines, "    raise KeyError(group)"]
 
@@ -52,7 +53,7 @@ class Writer:
     values: dict[str, str] = field(default_factory=dict)  # the summands, by name, that a surrogate needs again
 
     def __post_init__(self) -> None:
-        calls = [c for t in self.update.terms for c in (t.left, *((t.right,) if t.right else ()), *t.masses, *t.weights)]
+        calls = [c for t in self.update.terms for c in t.calls]
         kept = [_plain(c) for c in (*calls, *self.update.scores) if c.density.factor is not None]
         self.count = Counter(kept)
         for t in self.update.terms:  # a prior in closed form takes the shape of what it is compared with
@@ -183,7 +184,8 @@ class Writer:
 
 def _plain(c: Call) -> Call:
     """What decides the code of a conditional: the factor, its parents, and whether its parameters are held."""
-    bare = type(c.density)(kind=c.density.kind, letter="", group=None, targets=c.density.targets, factor=c.density.factor)
+    d = c.density
+    bare = Density(kind=d.kind, letter="", group=None, targets=d.targets, factor=d.factor)
     return Call(bare, c.branch, c.parents, None, False, c.frozen)
 
 
@@ -213,7 +215,7 @@ def prior_function(plan: Plan, name: str) -> list[str]:
     v = plan.model.variable(name)
     p = prior_of(v.type, v.prior)
     rank = len(v.type.shape)
-    like = {0: "torch.zeros_like(z)", 1: "torch.ones_like(z)"}
+    like: dict[float, str] = {0: "torch.zeros_like(z)", 1: "torch.ones_like(z)"}
     arguments = ", ".join(like.get(a, f"torch.full_like(z, {number(a)})") for a in p.args)
     match p.family:
         case "Normal" | "Laplace" | "Uniform":

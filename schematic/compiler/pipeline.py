@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal, assert_never
 
 from schematic.calculus.terms import Objective
-from schematic.core.diagnostics import Report
+from schematic.core.diagnostics import Diagnostic, Report, SchematicError, Severity
 from schematic.core.version import VERSION
 from schematic.graph.model import AnyModel, Model
 
@@ -17,6 +18,7 @@ Stage = Literal["ast", "graph", "objectives", "plan", "python"]
 
 def check(path: Path, report: Report | None = None, *, model: str | None = None, restate: str | None = None) -> Report:
     """Everything that can be found wrong with a file, its objectives included; every model of it is checked."""
+    from schematic.compiler.plan import plan
     from schematic.graph import build
 
     report = Report() if report is None else report
@@ -25,8 +27,10 @@ def check(path: Path, report: Report | None = None, *, model: str | None = None,
     models = (build.load(path, found, model=model, restate=restate),) if named else build.load_all(path, found)
     if not found.failed:
         for m in models:
-            if m is not None:
-                derive(m, found)
+            if m is not None and not waits(m, found, "warning"):
+                found_here = derive(m, found)
+                if found_here and isinstance(m, Model):
+                    plan(m, found_here, found)
     report.add(*found)
     return report
 
@@ -53,7 +57,16 @@ def compile(
     assert loaded is not None, "a report without an error comes with a model"
     if stage == "graph":
         return graph(loaded)
-    return text(loaded, report, stage, path, command(path, model, restate))
+    return text(loaded, report, stage, command(path, model, restate))
+
+
+def waits(model: AnyModel, report: Report, severity: Severity) -> bool:
+    """Reports the forms of a model that are checked and drawn but not compiled yet; whether there are any."""
+    from schematic.graph.pending import pending
+
+    found = tuple(replace(d, severity=severity) for d in pending(model))
+    report.add(*found)
+    return bool(found)
 
 
 def derive(model: AnyModel, report: Report) -> tuple[Objective, ...]:
@@ -64,17 +77,22 @@ def derive(model: AnyModel, report: Report) -> tuple[Objective, ...]:
 
 
 def text(
-    model: AnyModel, report: Report, stage: Literal["objectives", "plan", "python"], path: Path, command: str
+    model: AnyModel,
+    report: Report,
+    stage: Literal["objectives", "plan", "python"] = "python",
+    command: str = "schematic",
 ) -> str:
-    """The later stages of a model. Raises: SchematicError."""
+    """A later stage of a model; `command` is told in the program's header. Raises: SchematicError."""
     from schematic.calculus import text as terms
     from schematic.compiler import plan_text
     from schematic.compiler.emit import Header, emit
     from schematic.compiler.plan import plan
 
+    waits(model, report, "error")
+    report.check()
     found = derive(model, report)
     report.check()
-    assert isinstance(model, Model)
+    assert isinstance(model, Model), "a sum waits"
     if stage == "objectives":
         blocks = ((f"max over {', '.join(o.groups)}:", *(f"  {x}" for x in terms.lines(o.term))) for o in found)
         return "\n".join("\n".join(block) + "\n" for block in blocks)
@@ -84,7 +102,7 @@ def text(
         case "plan":
             return plan_text.show(planned)
         case "python":
-            return emit(planned, Header(str(path), f"sha256:{digest(model, path)}", VERSION, command))
+            return emit(planned, Header(model.span.source.path, f"sha256:{digest(model)}", VERSION, command))
         case _:
             assert_never(stage)
 
@@ -94,11 +112,11 @@ def syntax(path: Path, report: Report) -> str:
     from pprint import pformat
 
     from schematic.syntax.parser import parse
-    from schematic.syntax.reader import read
+    from schematic.syntax.reader import read_source
 
-    source = read(path, report)
-    report.check()
-    assert source is not None
+    source = read_source(path)
+    if isinstance(source, Diagnostic):
+        raise SchematicError((source,))
     tree = parse(source, report)
     report.check()
     return pformat(tree, width=110) + "\n"
@@ -117,9 +135,8 @@ def command(path: Path, model: str | None, restate: str | None) -> str:
     return shlex.join(("schematic", "compile", str(path), *named))
 
 
-def digest(model: Model, path: Path) -> str:
-    """A hash of the file and of every text that the model's parts were declared in."""
-    parts = (*model.variables, *model.factors, *model.nets)
-    texts = {path.as_posix(): path.read_text(encoding="utf-8", errors="replace")}
-    texts.update((p.span.source.path, p.span.source.text) for p in parts)
+def digest(model: Model) -> str:
+    """A hash of every text that the model's parts were declared in, whatever the folder."""
+    parts = (model, *model.variables, *model.factors, *model.nets)
+    texts = {p.span.source.path: p.span.source.text for p in parts}
     return sha256("\0".join(texts[name] for name in sorted(texts)).encode()).hexdigest()

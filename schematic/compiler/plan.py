@@ -1,4 +1,4 @@
-"""Objectives -> plan: draws are merged over the objectives, estimators chosen, gradients cut where they must not pass."""
+"""Objectives -> plan: draws merged over the objectives, estimators chosen, gradients cut where they must not pass."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from schematic.calculus.terms import KL, Density, Log, Objective, Summand
 from schematic.calculus.text import text
 from schematic.compiler import estimators
 from schematic.compiler.program import Branch, Call, Conditional, Drawn, Key, Plan, Term, Update
-from schematic.core.diagnostics import Report
+from schematic.core.diagnostics import Report, error
 from schematic.graph.defaults import resolve
 from schematic.graph.model import Factor, FamilyName, Model, Net, NetDeclaration
 
@@ -23,8 +23,12 @@ def plan(model: Model, objectives: tuple[Objective, ...], report: Report) -> Pla
     context = _Context(model, {c.factor.name: c for c in conditionals}, objectives)
     groups = _groups(context)
     branches = tuple(_branch(context, number) for number in context.numbers)
+    if not any(d.how == "data" for b in branches for d in b.draws):
+        help = "`= data`, or `= data(\"field\")`, after the type of one"
+        report.add(error("SG420", model.span, f"no objective of {model.name} reads data: no variable has any", help))
     planned = tuple(_update(context, branches, i) for i in range(len(objectives)))
-    updates = tuple(replace(u, groups=kept) for u in planned if (kept := tuple(g for g in u.groups if g in dict(groups))))
+    kept = ((u, tuple(g for g in u.groups if g in dict(groups))) for u in planned)
+    updates = tuple(replace(u, groups=moved) for u, moved in kept if moved)
     steps = _steps(model, branches, updates)
     return Plan(model, conditionals, branches, updates, steps, groups, _log(context, branches))
 
@@ -103,8 +107,9 @@ class _Context:
 def _groups(c: _Context) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """What each group that has an objective trains."""
     updated = dict.fromkeys(g for o in c.objectives for g in o.groups)
-    trained = {g: tuple(k.factor.name for k in c.conditionals.values() if k.trained and k.factor.group == g) for g in updated}
-    return tuple((g, factors) for g, factors in trained.items() if factors)
+    trained = [k.factor for k in c.conditionals.values() if k.trained]
+    found = ((g, tuple(f.name for f in trained if f.group == g)) for g in updated)
+    return tuple((g, factors) for g, factors in found if factors)
 
 
 # --- draws ------------------------------------------------------------------------------------------------
@@ -230,8 +235,7 @@ class _Summand:
 
     def reads(self, term: Term) -> tuple[Key, ...]:
         """The values that the term's code reads."""
-        calls = (term.left, *((term.right,) if term.right else ()), *term.masses, *term.weights)
-        targets = (k for call in calls for k in (*call.parents, *((call.target,) if call.target else ())))
+        targets = (k for call in term.calls for k in call.reads)
         scored = (k for s in term.scores for k in (*self.drawn[s].parents, s))
         return tuple(dict.fromkeys((*targets, *scored)))
 
@@ -256,7 +260,7 @@ class _Summand:
         left, right, how = self._atom(s.atom)
         masses = tuple(self.call(m, detached=True) for m in s.masses)
         calls = (left, *((right,) if right else ()), *masses)
-        direct = tuple(k for call in calls for k in (*call.parents, *((call.target,) if call.target else ())))
+        direct = tuple(k for call in calls for k in call.reads)
         axes = max((self.drawn[k].axes for k in direct), key=len, default=())
         same = [d for d in self.branch.draws if d.how == "enumerate" and d.key == self._own(d.variable)]
         weights = tuple(
@@ -309,8 +313,8 @@ def _steps(
 def _depends(branches: tuple[Branch, ...], u: Update) -> frozenset[str]:
     """The groups on whose parameters the values depend that an update reads."""
     drawn = {(b.name, d.key): d for b in branches for d in b.draws}
-    calls = [c for t in u.terms for c in (t.left, *((t.right,) if t.right else ()), *t.masses, *t.weights)]
-    keys = {(c.branch, k) for c in (*calls, *u.scores) for k in (*c.parents, *((c.target,) if c.target else ()))}
+    calls = [c for t in u.terms for c in t.calls]
+    keys = {(c.branch, k) for c in (*calls, *u.scores) for k in c.reads}
     return frozenset[str]().union(*(drawn[k].depends for k in keys))
 
 
@@ -322,7 +326,7 @@ def _log(c: _Context, branches: tuple[Branch, ...]) -> tuple[str, ...]:
     said: dict[str, None] = {}
     for k in c.conditionals.values():
         if k.family == "Bernoulli" and k.variable.type.kind == "unit" and not k.factor.implicit:
-            said[f"log {k.factor.name} is a cross-entropy, {k.variable.name} being unit: not a density on [0, 1]"] = None
+            said[f"log {k.factor.name} is a cross-entropy: {k.variable.name} is unit, it is no density"] = None
     for b in branches:
         for d in b.draws:
             name = d.density.factor

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from schematic.calculus.text import density_text, lines as formula
-from schematic.calculus.text import text
+from schematic.calculus.text import density_text, text
+from schematic.calculus.text import lines as formula
 from schematic.compiler.program import Branch, Drawn, Plan, Update
 from schematic.graph.model import ADVERSARIAL, DENSITY, Optimizer
 

@@ -70,6 +70,11 @@ class Call:
     detached: bool = False  # its value passes no gradient at all
     frozen: bool = False  # gradient passes to its inputs alone, not to its parameters
 
+    @property
+    def reads(self) -> tuple[Key, ...]:
+        """The values that its code reads."""
+        return (*self.parents, *((self.target,) if self.target else ()))
+
 
 @dataclass(frozen=True)
 class Term:
@@ -90,6 +95,11 @@ class Term:
     weights: tuple[Call, ...]
     axes: tuple[int, ...]
     scores: tuple[Key, ...]
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Every density that the term evaluates."""
+        return (self.left, *((self.right,) if self.right else ()), *self.masses, *self.weights)
 
 
 @dataclass(frozen=True)
