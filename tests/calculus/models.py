@@ -83,6 +83,7 @@ def vae() -> Term:
 
 VARIABLES = tuple(SIZES)
 DOMAINS = ("y", "o")
+GROUPS = {"x": "theta", "w": "theta", "z": "eta", "t": "a1", "y": "phi", "o": "phi"}
 
 
 @st.composite
@@ -96,9 +97,7 @@ def conditionals(draw: st.DrawFn, target: str, scope: frozenset[str], *, drawn: 
         return Density(kind, "p", None, (target,))
     name = ".".join((kind, target, *given))
     values = (("y", draw(st.integers(0, 1))),) if "y" in given and ("y" not in scope or draw(st.booleans())) else ()
-    found = Density(
-        kind, draw(st.sampled_from("pq")), draw(st.sampled_from(("theta", "eta", "a1"))), (target,), given, name, values
-    )
+    found = Density(kind, draw(st.sampled_from("pq")), GROUPS[target], (target,), given, name, values)
     if kind == "blue":
         return replace(found, reverse=draw(st.booleans()), temperature=draw(st.sampled_from((1.0, 1.5))))
     fixed = draw(st.sampled_from((None, 1))) if "y" in given else None
@@ -128,6 +127,23 @@ def draws(draw: st.DrawFn, scope: frozenset[str]) -> Density:
     return draw(conditionals(target, scope, drawn=True))
 
 
+@st.composite
+def perfect(draw: st.DrawFn) -> Density:
+    """q_* or its reverse at a value, of a sample whose origin is known."""
+    values = (("y", draw(st.integers(0, 1))), ("o", draw(st.integers(0, 1))))
+    return Density("blue", "q", "phi", ("y",), ("x", "o"), "q_phi", values, perfect=True, reverse=draw(st.booleans()))
+
+
+@st.composite
+def brackets(draw: st.DrawFn, scope: frozenset[str]) -> Term:
+    """E_f[log g - log f], and more: what closes into a KL, or may not."""
+    target = draw(st.sampled_from(VARIABLES))
+    f = draw(conditionals(target, scope - {target}, drawn=True).filter(lambda d: d.kind == "explicit"))
+    scored = draw(st.lists(conditionals(target, scope | {target}), min_size=1, max_size=2))
+    parts: tuple[Term, ...] = (*(Log(g) for g in scored), Scale(Fraction(-1), Log(replace(f, stopped=False))))
+    return Expect((f,), Add(tuple(draw(st.permutations(parts)))))
+
+
 def bound(d: Density) -> frozenset[str]:
     return frozenset((*d.targets, *(t for case in d.cases for c in case for t in c.targets)))
 
@@ -135,7 +151,11 @@ def bound(d: Density) -> frozenset[str]:
 @st.composite
 def terms(draw: st.DrawFn, scope: frozenset[str] = frozenset(), depth: int = 3) -> Term:
     """A random term, well formed in a scope of bound variables; closed by default."""
-    kinds = ["kl", *(["log"] if scope else []), *(["expect", "add", "scale", "mass", "where"] if depth else [])]
+    kinds = [
+        "kl",
+        *(["log"] if scope else []),
+        *(["expect", "bracket", "add", "scale", "mass", "where"] if depth else []),
+    ]
     match draw(st.sampled_from(kinds)):
         case "log":
             return Log(draw(conditionals(draw(st.sampled_from(sorted(scope))), scope)))
@@ -145,6 +165,10 @@ def terms(draw: st.DrawFn, scope: frozenset[str] = frozenset(), depth: int = 3) 
             return KL(draw(free), draw(free))
         case "mass" if "y" in scope:
             return Mass(draw(conditionals("y", scope)), draw(terms(scope, depth - 1)))
+        case "mass":
+            return Mass(draw(perfect()), draw(terms(scope, depth - 1)))
+        case "bracket":
+            return draw(brackets(scope))
         case "where" if "y" in scope:
             values = draw(st.sampled_from(((0,), (1,), (0, 1))))
             return Where("y", values, "it lives there", draw(terms(scope, depth - 1)))
@@ -155,7 +179,10 @@ def terms(draw: st.DrawFn, scope: frozenset[str] = frozenset(), depth: int = 3) 
             return Scale(draw(st.sampled_from(fractions)), draw(terms(scope, depth - 1)))
         case _:
             found: list[Density] = []
+            own: frozenset[str] = frozenset()  # a variable is drawn once here, and hides what is further out
             for _ in range(draw(st.integers(1, 3))):
-                found.append(draw(draws(scope)))
-                scope = scope | bound(found[-1])
-            return Expect(tuple(found), draw(terms(scope, depth - 1)))
+                d = draw(draws(scope | own))
+                if not bound(d) & own:
+                    found.append(d)
+                    own |= bound(d)
+            return Expect(tuple(found), draw(terms(scope | own, depth - 1)))

@@ -64,6 +64,8 @@ class Loops:
             place = records.targets.index(d.target)
             spots = np.ndindex(records.array.shape)
             return sum(float(records.array[v]) for v in spots if v[place] == env[d.target])
+        if d.perfect:
+            return float((env["y"] == env["o"]) != d.reverse)
         table = tables.factors[str(d.factor)].array
         row = table[tuple(env[g] for g in d.given)]
         if d.kind != "blue":
