@@ -13,7 +13,7 @@ from schematic.graph.hows import read_declaration
 from schematic.graph.model import Factor, Model, Net, NetDeclaration, Train, Variable
 from schematic.graph.training import data_sets, merged, read_train
 from schematic.graph.variables import check_given, read_variable
-from schematic.graph.words import twice, unknown, where
+from schematic.graph.words import place, twice, unknown, where
 from schematic.syntax import ast
 
 
@@ -48,19 +48,17 @@ def build(
     nets = _nets(fresh, base, outside, broken, mine)
     names = Names(name, variables, {**outside.nets, **nets}, broken)
     factors = _factors(fresh, base, names, mine)
-    used = _reachable(factors.values(), {**outside.nets, **nets})
-    declared = {**{n: d for n, d in outside.nets.items() if n in used and n not in nets}, **nets}
     model = Model(
         name,
         tuple(variables.values()),
         tuple(factors.values()),
-        tuple(declared.values()),
+        tuple(nets.values()),
         log=base.log if base else (),
         importance=base.importance if base else None,
         wake_sleep=base.wake_sleep if base else False,
         span=span,
     )
-    model = replace(model, train=_train(fresh, base, model, mine))
+    model = with_nets(replace(model, train=_train(fresh, base, model, mine)), outside.nets)
     written = {s.name.text for s in fresh if isinstance(s, ast.FactorDecl | ast.FactorHow)}
     mine.add(*_model_problems(model, fresh, broken))
     if not mine.failed:
@@ -127,7 +125,8 @@ def _variables(
             found[name] = variable
     indicators = [v for v in found.values() if v.type.kind == "domain"]
     for second in indicators[1:]:
-        words = f"a model has one domain indicator, and `{indicators[0].name}` {where(indicators[0].span, second.span)} is it"
+        first = indicators[0]
+        words = f"a model has one domain indicator, `{first.name}` {where(first.span, second.span)}"
         report.add(error("SG218", second.span, words, f"`{second.name} : category({len(second.type.values)})`"))
     known = indicators[0] if indicators else None
     for name, decl in decls.items():
@@ -201,6 +200,14 @@ def mentioned(net: Net | None) -> tuple[str, ...]:
             found.append(net.kind)
         net = net.then
     return tuple(found)
+
+
+def with_nets(model: Model, nets: Mapping[str, NetDeclaration]) -> Model:
+    """The model with those of the file's networks that its factors come to name."""
+    own = {n.name: n for n in model.nets}
+    used = _reachable(model.factors, {**nets, **own})
+    added = tuple(n for name, n in nets.items() if name in used and name not in own)
+    return replace(model, nets=(*added, *model.nets)) if added else model
 
 
 def _reachable(factors: Iterable[Factor], nets: Mapping[str, NetDeclaration]) -> set[str]:
@@ -288,10 +295,11 @@ def attribute_clashes(factors: Iterable[Factor], nets: Iterable[NetDeclaration] 
     first: dict[str, tuple[str, Span]] = {}
     named = [(f.attribute, f.name, f.span) for f in factors] + [(n.name, n.name, n.span) for n in nets]
     for attribute, name, span in named:
-        other, there = first.setdefault(attribute, (name, span))
-        if there is not span:
-            words = f"`{other}` ({where(there, span).removeprefix('on ').removeprefix('in ')}) and `{name}` would be one name in the program"
+        if attribute in first:
+            other, there = first[attribute]
+            words = f"`{other}` ({place(there, span)}) and `{name}` would be one name in the program"
             yield error("SG106", span, words, "rename one")
+        first.setdefault(attribute, (name, span))
 
 
 def _field_clashes(variables: Iterable[Variable]) -> Iterable[Diagnostic]:
@@ -300,6 +308,6 @@ def _field_clashes(variables: Iterable[Variable]) -> Iterable[Diagnostic]:
         for name in variable.data.fields if variable.data else ():
             other = first.setdefault(name, variable)
             if other.type.event_shape != variable.type.event_shape:
-                words = f'the field "{name}" has one shape: {other.type.event_shape} in `{other.name}`, {variable.type.event_shape} here'
                 assert variable.data is not None
-                yield error("SG213", variable.data.span, words)
+                shapes = f"{other.type.event_shape} in `{other.name}`, {variable.type.event_shape} here"
+                yield error("SG213", variable.data.span, f'the field "{name}" has one shape: {shapes}')

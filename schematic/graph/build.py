@@ -14,7 +14,8 @@ from schematic.core.source import Source, Span
 from schematic.graph.algebra import At
 from schematic.graph.blocks import Outside, build
 from schematic.graph.checks import warnings
-from schematic.graph.expressions import Entry, Scope, Value, evaluate, finished, restated, terms
+from schematic.graph.expressions import Entry, Scope, evaluate, restated
+from schematic.graph.fitting import Value, finished, terms
 from schematic.graph.hows import read_declaration
 from schematic.graph.model import AnyModel, NetDeclaration
 from schematic.graph.training import data_sets, merged, read_train

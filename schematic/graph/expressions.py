@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from schematic.core.diagnostics import Diagnostic, Report, SchematicError, error, note
+from schematic.core.diagnostics import Report, SchematicError, error
 from schematic.core.names import did_you_mean
 from schematic.core.source import Span
 from schematic.graph import algebra
 from schematic.graph.algebra import At
 from schematic.graph.blocks import Outside
-from schematic.graph.checks import declared_misfits, family_misfits, net_words, owner_problems, type_words
-from schematic.graph.defaults import Ends, built_in, default_net, ends, gave_way, links
+from schematic.graph.checks import family_misfit
+from schematic.graph.fitting import Value, finished, terms, watched
 from schematic.graph.hows import read_how
-from schematic.graph.model import AnyModel, Factor, How, Model, Sum
+from schematic.graph.model import AnyModel, Sum
+from schematic.graph.networks import built_in_misfit
 from schematic.graph.words import MOVES, unknown, where
 from schematic.syntax import ast
 
@@ -36,36 +37,10 @@ class Scope:
     later: Mapping[str, Span] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Value:
-    """A model on its way through an expression.
-
-    `notes` and `misfits` are what the moves so far made unfit, by the place of the factor's right side, which a move
-    carries along; they are told at the end, if a later block has not mended them.
-    """
-
-    model: AnyModel
-    plain: bool = False
-    notes: Mapping[Span, Diagnostic] = field(default_factory=dict)
-    misfits: Mapping[Span, tuple[Ends, Diagnostic]] = field(default_factory=dict)
-
-
 def evaluate(name: str, expression: ast.ModelExpr, scope: Scope, report: Report, span: Span) -> AnyModel | None:
     """The model of an expression under its new name; None, with its errors in the report."""
     value = _value(expression, scope, report)
     return finished(name, value, expression.span, report, span) if value else None
-
-
-def finished(name: str, value: Value, place: Span, report: Report, span: Span) -> AnyModel | None:
-    mine = Report()
-    for model in terms(value.model):
-        mine.add(*_unfit(model, value, place))
-    report.add(*mine)
-    return None if mine.failed else replace(value.model, name=name, span=span)
-
-
-def terms(model: AnyModel) -> tuple[Model, ...]:
-    return tuple(m for _, m in model.terms) if isinstance(model, Sum) else (model,)
 
 
 def _value(expression: ast.ModelExpr, scope: Scope, report: Report) -> Value | None:
@@ -150,8 +125,7 @@ def _move(expression: ast.Move, model: AnyModel | None, scope: Scope, report: Re
         case "activate", [str(a)]:
             return lambda v: algebra.activate(v.model, a, at=at)
         case "activate", [str(a), _] if isinstance(args[1], ast.Call):
-            how = _read_net(args[1], model, scope, report)
-            return (lambda v: algebra.activate(v.model, a, how, at=at)) if how else None
+            return _activation(a, args[1], model, scope, report, at)
         case "rename", [str(a), str(b)]:
             return lambda v: algebra.rename(v.model, a, b, at=at)
         case "wake_sleep", []:
@@ -166,13 +140,28 @@ def _move(expression: ast.Move, model: AnyModel | None, scope: Scope, report: Re
     return None
 
 
-def _read_net(call: ast.Call, model: AnyModel | None, scope: Scope, report: Report) -> How | None:
+def _activation(name: str, net: ast.Call, model: AnyModel | None, scope: Scope, report: Report, at: At) -> Made | None:
+    """`activate(M, q_phi, NET)`: the network is written on these ends, which it must fit."""
+    nets = scope.outside.nets
     declared = {n.name for m in terms(model) for n in m.nets} if model else set()
-    return read_how(call, {*scope.outside.nets, *declared}, report)
+    how = read_how(net, {*nets, *declared}, report)
+    if how is None:
+        return None
+
+    def move(v: Value) -> AnyModel:
+        active = algebra.activate(v.model, name, how, nets=nets, at=at)
+        found = (
+            f(m, x) for m in terms(active) for x in m.factors if x.how is how for f in (built_in_misfit, family_misfit)
+        )
+        if problems := [m.told() for m in found if m is not None]:
+            raise SchematicError(problems)
+        return active
+
+    return move
 
 
 def _made(
-    move: Made, value: Value, report: Report, place: Span | None = None, *, plain: bool = False, swaps: bool = False
+    move: Made, value: Value, report: Report, at: Span | None = None, *, plain: bool = False, swaps: bool = False
 ) -> Value | None:
     try:
         after = move(value)
@@ -180,7 +169,7 @@ def _made(
         report.add(*refused.diagnostics)
         return None
     made = replace(value, model=after, plain=plain)
-    return _watched(made, value.model, place, swaps) if place is not None else made
+    return watched(made, value.model, at, swaps=swaps) if at is not None else made
 
 
 def restated(
@@ -203,92 +192,3 @@ def _sum(left: Value, right: Value, expression: ast.Plus, report: Report) -> Val
 def _term(value: Value) -> AnyModel:
     """A term that is no plain name has none: it is called by its place."""
     return value.model if value.plain or isinstance(value.model, Sum) else replace(value.model, name="")
-
-
-# --- what no longer fits -----------------------------------------------------------------------------------------
-
-
-def _watched(value: Value, before: AnyModel, place: Span, swaps: bool) -> Value:
-    """The value with what this move made unfit noted down."""
-    notes, misfits = dict(value.notes), dict(value.misfits)
-    for old, new in zip(terms(before), terms(value.model), strict=True):
-        if old is new:
-            continue
-        for name, (written, used) in gave_way(new).items():
-            how = new.factor(name).how
-            assert how is not None
-            words = f"{name}'s `{net_words(written)}` does not fit {_ends_words(new, new.factor(name))}"
-            notes.setdefault(how.span, note("SG904", place, f"{words}: `{net_words(used)}` is used"))
-        if swaps:
-            for span, misfit in _moved_nets(old, new, place):
-                misfits.setdefault(span, misfit)
-    return replace(value, notes=notes, misfits=misfits)
-
-
-def _ends_words(model: Model, factor: Factor) -> str:
-    y = model.indicator
-    names = dict.fromkeys(n for n in (*factor.parents, factor.target) if y is None or n != y.name)
-    shapes = {n: model.variable(n).type.event_shape for n in names}
-    return ", ".join(f"{n} ({', '.join(map(str, s))})" for n, s in shapes.items())
-
-
-def _moved_nets(old: Model, new: Model, place: Span) -> Iterable[tuple[Span, tuple[Ends, Diagnostic]]]:
-    """Declared and `python` networks that a swap put between other shapes: they are one network, with one pair of ends."""
-    before = {f.how.span: f for f in old.factors if f.how is not None}
-    for factor in new.factors:
-        how = factor.how
-        if how is None or how.net is None or built_in(how.net) or how.span not in before:
-            continue
-        was = before[how.span]
-        there, here = ends(old, was), ends(new, factor)
-        if (there.inputs, there.output) != (here.inputs, here.output):
-            yield how.span, (there, _moved_words(old, new, was, factor, how, place))
-
-
-def _moved_words(old: Model, new: Model, was: Factor, factor: Factor, how: How, place: Span) -> Diagnostic:
-    assert how.net is not None
-    net = next(n for n in links(how.net) if n.declared or n.kind == "python")
-    line = f" ({where(new.net(net.kind).span, place).removeprefix('on ').removeprefix('in ')})" if net.declared else ""
-    there, here = ends(old, was), ends(new, factor)
-    y = old.indicator
-    sources = [p for p in was.parents if y is None or p != y.name]
-    if there.output != here.output:
-        reason = f"ends in {type_words(old.variable(was.target).type)}"
-    else:
-        reason = f"takes {', '.join(type_words(old.variable(s).type) for s in sources) or 'nothing'}"
-    arrow = f"{factor.name} : {', '.join(factor.parents)} {factor.mark} {factor.target}"
-    words = f"after the swap, `{arrow} = {net_words(how.net)}` does not fit: {net.kind}{line} {reason}"
-    return error("SG302", place, words, f"restate it: `{{ {factor.name} = {net_words(default_net(here))} }}`")
-
-
-def _unfit(model: Model, value: Value, place: Span) -> Iterable[Diagnostic]:
-    """What the moves of an expression left unfit, each thing once."""
-    gone = gave_way(model)
-    told = set()
-    for factor in model.factors:
-        how = factor.how
-        if how is None:
-            continue
-        if factor.name in gone and how.span in value.notes:
-            yield value.notes[how.span]
-        if how.span in value.misfits:
-            there, problem = value.misfits[how.span]
-            here = ends(model, factor)
-            if (there.inputs, there.output) != (here.inputs, here.output):
-                told.add(factor.name)
-                yield problem
-        for misfit in family_misfits(model, factor):
-            yield error(
-                "SG302",
-                place,
-                f"`{factor.name}` does not fit: {misfit.words}",
-                f"restate it: `{{ {factor.name} = ... }}`",
-            )
-    if not told:
-        for misfit in declared_misfits(model):
-            yield error("SG302", place, misfit.words, f"restate it: `{{ {misfit.factor.name} = ... }}`")
-        yield from owner_problems(model)
-    for factor in model.factors:
-        if factor.implicit and factor.process == "inference" and factor.weight != 1:
-            words = f"`{factor.name}` is now `{factor.mark}`, which has no term of its own for its `weight`"
-            yield error("SG302", place, words, "restate it without `weight`")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from schematic.core.diagnostics import Diagnostic, Report, error
 from schematic.core.source import Span
+from schematic.graph.checks import type_words
 from schematic.graph.hows import read_how, read_options
 from schematic.graph.model import Factor, Variable
 from schematic.graph.words import SETTINGS, unknown
@@ -64,9 +65,12 @@ def read_factor(decl: ast.FactorDecl, names: Names, report: Report) -> Factor | 
     )
     factor = _with_how(factor, decl.how, decl.options, names, mine)
     if not broken:
-        factor = _read_indices(factor, decl, names, mine)
-        _check_ends(factor, decl, names, mine)
-        _check_parts(decl, names, mine)
+        shape = Report()
+        _check_parts(decl, names, shape)
+        factor = _read_indices(factor, decl, names, shape)
+        if not shape.failed:
+            _check_ends(factor, decl, names, shape)
+        mine.add(*shape)
     report.add(*mine)
     return None if mine.failed or broken else factor
 
@@ -163,7 +167,8 @@ def _check_ends(factor: Factor, decl: ast.FactorDecl, names: Names, report: Repo
         words = f"`{factor.target}` is the domain indicator: it labels the branches and is never drawn"
         report.add(error("SG206", decl.arrow.span, words, "a blue arrow, `~>` or `~~>`, compares its parents"))
     if factor.adversarial and not is_y and decl.target.part is None:
-        words = f"a blue arrow ends in a domain indicator or in `z.each`; `{factor.target}` is {_type_text(names, factor.target)}"
+        type_ = type_words(names.variables[decl.target.name.text].type)
+        words = f"a blue arrow ends in a domain indicator or in `z.each`; `{factor.target}` is {type_}"
         report.add(error("SG206", decl.arrow.span, words, f"`->` scores `{factor.target}`"))
     if factor.adversarial and not any(y is None or p != y.name for p in factor.parents):
         words = "a blue arrow compares its parents, and this one has none"
@@ -192,16 +197,6 @@ def _check_parts(decl: ast.FactorDecl, names: Names, report: Report) -> None:
         report.add(
             error("SG214", decl.target.span, words, "the units of a binary, unit or category variable are predicted")
         )
-
-
-def _type_text(names: Names, variable: str) -> str:
-    type_ = names.variables[variable.partition("[")[0]].type
-    return type_text(type_.kind, type_.values or ((type_.size,) if type_.size else ()) + type_.shape)
-
-
-def type_text(kind: str, parts: Collection[object]) -> str:
-    """A type as written: `real(64)`."""
-    return f"{kind}({', '.join(map(str, parts))})" if parts else kind
 
 
 # --- options that say nothing on their arrow -----------------------------------------------------------------------

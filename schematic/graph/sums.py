@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from schematic.core.diagnostics import Diagnostic, SchematicError, error
 from schematic.core.source import NOWHERE, Span
-from schematic.graph.checks import net_words, type_words
+from schematic.graph.checks import type_words
 from schematic.graph.defaults import Resolved, resolve
 from schematic.graph.model import Factor, Model, NetDeclaration, Variable
+from schematic.graph.networks import net_words
 
 Terms = tuple[tuple[float, Model], ...]
 Key = tuple[object, ...]

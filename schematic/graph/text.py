@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from schematic.graph.model import AnyModel, Data, Factor, How, Model, Net, Sum, Train, Type, Value, Variable
 from schematic.graph.model import NetDeclaration as Declaration
 from schematic.graph.model import Optimizer as Rule
@@ -92,7 +91,7 @@ def _variable(variable: Variable) -> ast.VariableDecl:
     name, index = _split(variable.name)
     if index is None and variable.index is not None:
         index = ast.Index(None, *variable.index)
-    prior = variable.prior and _call(variable.prior.family, tuple(map(_number, variable.prior.args)))
+    prior = None if variable.prior is None else _call(variable.prior.family, tuple(map(_number, variable.prior.args)))
     data = _data(variable.data) if variable.data else None
     return ast.VariableDecl(
         name, index, _type(variable.type), data, prior, ast.Name("partial") if variable.partial else None

@@ -37,7 +37,9 @@ def read_variable(decl: ast.VariableDecl, report: Report) -> Variable | None:
         prior = _check_partial(decl, type_, prior, mine)
     elif decl.data is not None and decl.prior is not None:
         words = f"`{decl.name.text}` has two given distributions, its data and its prior"
-        mine.add(error("SG217", decl.prior.span, words, "add `partial` if only some records have it, or delete one"))
+        mine.add(
+            error("SG217", _from_tilde(decl.prior), words, "add `partial` if only some records have it, or delete one")
+        )
     report.add(*mine)
     if mine.failed or type_ is None:
         return None

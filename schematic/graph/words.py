@@ -54,12 +54,11 @@ def twice(name: ast.Name, first: Span) -> Diagnostic:
     return error("SG103", name.span, f"`{name.text}` is declared twice; first {where(first, name.span)}")
 
 
+def place(span: Span, seen_from: Span) -> str:
+    """`line 3`, or `lib.sg:3` from another file."""
+    return f"line {span.line}" if span.source == seen_from.source else f"{span.source.path}:{span.line}"
+
+
 def where(span: Span, seen_from: Span) -> str:
     """`on line 3`, or `in lib.sg:3` from another file."""
-    if span.source == seen_from.source:
-        return f"on line {span.line}"
-    return f"in {span.source.path}:{span.line}"
-
-
-def article(word: str) -> str:
-    return f"an {word}" if word[:1] in "aeiou" else f"a {word}"
+    return f"{'on' if span.source == seen_from.source else 'in'} {place(span, seen_from)}"
