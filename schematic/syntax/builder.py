@@ -201,6 +201,11 @@ class Builder:
         given = parts[2] if len(parts) > 3 else ()
         args = tuple(a for a in given if not isinstance(a, Named))
         options = tuple((a.name, a.value) for a in given if isinstance(a, Named))
+        seen: set[str] = set()
+        for key, _ in options:
+            if key.text in seen:
+                raise Slip(error("SG028", key.span, f"`{key.text}` is said twice here"))
+            seen.add(key.text)
         return ast.Call(name, args, options, None, len(parts) > 1, span=_span(parts))
 
     def arguments(self, parts: Parts) -> Parts:

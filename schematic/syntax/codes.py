@@ -29,7 +29,7 @@ CODES = {
     "SG026": "a bracket that nothing opened",
     "SG027": "a bracket that is never closed",
     "SG028": "said twice in one statement",
-    "SG029": "a statement that does not stand here",
+    "SG029": "a statement or a word that does not stand here",
     "SG030": "a misspelt word at the start of a statement",
     "SG031": "`=` of a variable without `data`",
     "SG032": "a file that cannot be read",
@@ -37,5 +37,8 @@ CODES = {
     "SG034": "a word that lacks its value",
     "SG035": "a positional argument after a named option",
     "SG036": "an expression that is not one",
+    "SG037": "`=` is missing",
+    "SG038": "nothing after an arrow, `:`, `~`, `+` or `*`",
+    "SG039": "a used file that is not written in the language",
     "SG304": "a model multiplied from the right",
 }

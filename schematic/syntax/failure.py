@@ -40,6 +40,11 @@ class Failure:
         """The token before, if it is of the same statement."""
         return self.tokens[self.place - 1] if self.place > self.begin else None
 
+    @property
+    def complete(self) -> bool:
+        """Whether the statement could end before the token."""
+        return ("RBRACE" if self.brace else END) in self.expected
+
     @cached_property
     def read(self) -> Tokens:
         """The tokens of the statement that were taken."""
@@ -117,7 +122,7 @@ def between(left: Token, right: Token) -> Span:
 def line_from(tokens: Tokens, place: int) -> str:
     """The text from a token to the last one on its line, for a help."""
     last = place
-    while tokens[last + 1].type != END and not begins_line(tokens, last + 1):
+    while tokens[last + 1].type not in (END, "RBRACE") and not begins_line(tokens, last + 1):
         last += 1
     span = tokens[place].span.to(tokens[last].span)
     return span.source.text[span.start : span.end]

@@ -8,20 +8,29 @@ from typing import Any, cast
 
 from lark.exceptions import UnexpectedToken
 
-from schematic.core.diagnostics import Report
-from schematic.core.source import Source
+from schematic.core.diagnostics import Diagnostic, Report, error
+from schematic.core.source import Source, Span
 from schematic.syntax import ast
 from schematic.syntax.builder import Deep, Rows, Slip
 from schematic.syntax.failure import Failure, Level, begins_line, opens
 from schematic.syntax.grammar import tables
 from schematic.syntax.lexer import lex
 from schematic.syntax.slips import explain
-from schematic.syntax.tokens import END, Token
+from schematic.syntax.tokens import END, OPENERS, Token
 
 
-def parse(source: Source, report: Report) -> ast.File:
-    """The file, with its comments. What could not be read is in the report and left out."""
-    lexed = lex(source, report)
+def parse(source: Source, report: Report, *, shown: bool = True) -> ast.File:
+    """The file, with its comments. What could not be read is in the report and left out.
+
+    `shown` False is for files that a file names (`use`): one that is not made of the language's words at all is
+    refused with a single error, SG039, that repeats nothing of what stands in it.
+    """
+    words = Report()
+    lexed = lex(source, words)
+    if words.failed and not shown:
+        report.add(_foreign(next(iter(words)).span))
+        return ast.File(())
+    report.add(*words)
     file = _Reading("file", lexed.tokens, report).result
     read = file if isinstance(file, ast.File) else ast.File(())
     return replace(read, comments=lexed.comments)
@@ -43,6 +52,13 @@ def parse_net(source: Source, report: Report) -> ast.Call | None:
     """A net, `D then mlp(128)`; None, and errors in the report, if it is none."""
     net = _Reading("net", lex(source, report).tokens, report).result
     return net if isinstance(net, ast.Call) else None
+
+
+def _foreign(span: Span) -> Diagnostic:
+    blank = "".join(c if c == "\n" else " " for c in span.source.text)
+    place = Span(Source(span.source.path, blank), span.start, span.start + 1)
+    help = f"`schematic check {span.source.path}` says more"
+    return error("SG039", place, "this file is not written in the language", help)
 
 
 class _Reading:
@@ -67,7 +83,7 @@ class _Reading:
             except Slip as slip:
                 self._report.add(slip.diagnostic)
                 self._unwind()
-                resume = self._next_statement(place)
+                resume = self._next_statement(place, here=True)
             else:
                 if self._tokens[place].type == END:
                     return result
@@ -102,7 +118,7 @@ class _Reading:
             self._values[-1].pop()
         if verdict.resume is not None:
             return verdict.resume
-        return self._past_header(failure) or self._next_statement(place + (failure.begin == place))
+        return self._past_header(failure) or self._next_statement(place + (failure.begin == place and not verdict.closes))
 
     def _fed(self, tokens: tuple[Token, ...]) -> bool:
         """Feeds tokens that a user left out; False if the parser cannot take them either."""
@@ -115,12 +131,12 @@ class _Reading:
 
     def _failure(self, place: int, expected: frozenset[str]) -> Failure:
         values = self._values
-        bottom = len(values)
-        while bottom and not _holds_statements(values[bottom - 1]):
-            bottom -= 1
-        first = values[bottom].span.start if bottom < len(values) and hasattr(values[bottom], "span") else None
-        begin = place if first is None else bisect_left(self._tokens, first, hi=place, key=lambda t: t.span.start)
-        braces = [i for i, value in enumerate(values) if isinstance(value, Token) and value.type == "LBRACE"]
+        bottom = _bottom(values)
+        begin = place
+        if bottom < len(values):
+            first = values[bottom] if hasattr(values[bottom], "span") else values[bottom][0]  # the names of a setting
+            begin = bisect_left(self._tokens, first.span.start, hi=place, key=lambda t: t.span.start)
+        braces = [i for i, v in enumerate(values[:bottom]) if _is_brace(v)]
         brace = values[braces[-1]] if braces else None
         level: Level = "file" if self._start == "file" else "block" if self._start == "statements" else "expression"
         if braces:
@@ -132,10 +148,9 @@ class _Reading:
 
     def _unwind(self) -> None:
         """Gives up the statement that is being read."""
-        states = self._parser.parser_state.state_stack
-        while self._values and not _holds_statements(self._values[-1]):
-            self._values.pop()
-            states.pop()
+        bottom = _bottom(self._values)
+        del self._parser.parser_state.state_stack[bottom + 1 :]
+        del self._values[bottom:]
 
     def _past_header(self, failure: Failure) -> int | None:
         """Into the block of a model or training statement whose head was given up, if it has one."""
@@ -153,8 +168,8 @@ class _Reading:
                 return None
         return None
 
-    def _next_statement(self, place: int) -> int:
-        """The next place, on a line of its own or at `place`, at which a statement begins or the block ends."""
+    def _next_statement(self, place: int, here: bool = False) -> int:
+        """The next place that begins a line, or `here`, at which a statement begins or the block ends."""
         failure = self._failure(place, frozenset())
         inside = failure.brace is not None
         depth = 0
@@ -162,7 +177,7 @@ class _Reading:
             token = self._tokens[at]
             if token.type == "RBRACE" and inside and depth == 0:
                 return at
-            if (at == place or begins_line(self._tokens, at)) and (
+            if ((here and at == place) or token.type in OPENERS or begins_line(self._tokens, at)) and (
                 opens(self._tokens, at, failure.level) if depth == 0 else token.type in ("MODEL", "USE")
             ):
                 return at
@@ -170,5 +185,15 @@ class _Reading:
         return len(self._tokens) - 1
 
 
-def _holds_statements(value: object) -> bool:
-    return isinstance(value, Rows) or (isinstance(value, Token) and value.type == "LBRACE")
+def _bottom(values: list[Any]) -> int:
+    """How many values of the parser's stack stand below the statement that is being read."""
+    at = len(values)
+    if values and isinstance(values[-1], Token) and values[-1].type == "RBRACE":
+        at -= 3  # a block that has just been closed: `{`, its statements, `}`
+    while at and not (isinstance(values[at - 1], Rows) or _is_brace(values[at - 1])):
+        at -= 1
+    return at
+
+
+def _is_brace(value: object) -> bool:
+    return isinstance(value, Token) and value.type == "LBRACE"

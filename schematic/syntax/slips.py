@@ -98,7 +98,7 @@ def _named_with_equal(at: Failure) -> Verdict | None:
 def _double_equal(at: Failure) -> Verdict | None:
     if at.token.type != "==":
         return None
-    if "EQUAL" in at.expected or "ARROW" not in at.expected:
+    if "ARROW" not in at.expected or at.tokens[at.place + 1].text == "data":
         problem = error("SG020", at.token.span, "one `=` here")
         return Verdict(problem, feed=(Token("EQUAL", "=", at.token.span),), resume=at.place + 1)
     problem = error("SG017", at.token.span, "there is no such arrow as `==`", ARROW_HELP)
@@ -124,22 +124,36 @@ _AFTER_EQUAL = {
     "setting": ("a value should follow `=`", "`adam(1e-3)`, `64`"),
     "how": ("a network should follow `=`", "`= mlp(400, 400)`"),
 }
+_AFTER = {
+    "ARROW": ("a variable should follow the arrow", "`-> x`"),
+    "COLON": ("a type, or a factor's parents and arrow, should follow `:`", "`x : real(3)`, `p_theta : z -> x`"),
+    "TILDE": ("a prior should follow `~`", "`~ Normal(0, 1)`"),
+    "PLUS": ("a model should follow `+`", "`VAE + 0.1 * GAN`"),
+    "STAR": ("a model should follow `*`", "`0.1 * GAN`"),
+}
 
 
-def _nothing_after_equal(at: Failure) -> Verdict | None:
-    """Told at the `=`, also where the next statement's name was taken for the value."""
-    back = _taken_name(at, "EQUAL")
-    equal = at.tokens[at.place - back - 1] if at.place - back > at.begin else None
-    if equal is None or equal.type != "EQUAL" or "WHEN" in at.types[-3 - back :]:
+def _nothing_follows(at: Failure) -> Verdict | None:
+    """Told at the sign after which nothing stands, also where the next statement's name was taken for it."""
+    back = _taken_name(at)
+    place = at.place - back
+    if place <= at.begin or at.open_brackets or (not back and at.token.type in _VALUE | {"LPAR", NOT_A_TOKEN}):
         return None
-    if not back and at.token.type in _VALUE | {"LPAR"} | _reserved() - OPENERS:
+    sign = at.tokens[place - 1]
+    resume = place if back else None
+    if sign.type == "EQUAL":
+        when = at.tokens[place - 3] if place > at.begin + 3 and at.tokens[place - 3].type == "WHEN" else None
+        words, help = _NEEDS["WHEN"] if when else _AFTER_EQUAL[_kind(at)]
+        problem = error("SG034", when.span, words, help) if when else error("SG011", sign.span, words, help)
+        return Verdict(problem, resume=resume)
+    if sign.type not in _AFTER or (not back and at.token.text in RESERVED and at.token.type not in OPENERS):
         return None
-    words, help = _AFTER_EQUAL[_kind(at)]
-    return Verdict(error("SG011", equal.span, words, help), resume=at.place - back)
+    words, help = _AFTER[sign.type]
+    return Verdict(error("SG038", sign.span, words, help), resume=resume)
 
 
 def _nothing_after_comma(at: Failure) -> Verdict | None:
-    back = _taken_name(at, "COMMA") if not at.open_brackets else 0
+    back = 0 if at.open_brackets else _taken_name(at)
     comma = at.tokens[at.place - back - 1] if at.place - back > at.begin else None
     ends = OPENERS | {"ARROW", "EQUAL", "COMMA", "RPAR", "RBRACE", "TILDE", END}
     if comma is None or comma.type != "COMMA" or not (back or at.token.type in ends):
@@ -148,15 +162,19 @@ def _nothing_after_comma(at: Failure) -> Verdict | None:
     return Verdict(problem, resume=at.place - back) if back else Verdict(problem)
 
 
-def _taken_name(at: Failure, mark: str) -> int:
-    """How many tokens ago the next statement's name was read as what follows a mark: 0, 1 or 3 (`p_theta.t`)."""
-    if at.token.type not in ("COLON", "EQUAL"):
+def _taken_name(at: Failure) -> int:
+    """How many tokens ago a name was read that is the next statement's, `p_theta :`, `p_theta.t :`; 0 if none was."""
+    back = 1
+    if at.token.type in ("COLON", "EQUAL"):
+        if at.types[-2:-1] == ("DOT",):
+            back = 3
+        elif at.types[-1:] == ("RSQB",) and "LSQB" in at.types:
+            back = at.types[::-1].index("LSQB") + 2
+    elif at.token.type not in ("DOT", "LSQB") or not begins_line(at.tokens, at.place - 1):
         return 0
-    for back in (1, 3):
-        at_name = at.place - back
-        if at_name > at.begin and at.tokens[at_name - 1].type == mark and opens(at.tokens, at_name, "block"):
-            return back if at.tokens[at_name].type == "NAME" else 0
-    return 0
+    name = at.place - back
+    is_next = name > at.begin and at.tokens[name].type == "NAME" and opens(at.tokens, name, "block")
+    return back if is_next else 0
 
 
 def _kind(at: Failure) -> str:
@@ -190,17 +208,38 @@ _NEEDS = {
 
 
 def _word_without_value(at: Failure) -> Verdict | None:
-    if at.before is None or at.token.text in RESERVED and at.token.type not in OPENERS | OPTION_WORDS:
+    back = _taken_name(at)
+    place = at.place - back
+    if place <= at.begin or (not back and at.token.type in ("COLON", "ARROW", NOT_A_TOKEN)):
         return None
-    if at.before.type == "USE":
+    word = at.tokens[place - 1]
+    if at.types[-2:] == ("WHEN", "NAME") and "EQUAL" in at.expected:
+        word = at.read[-2]
+    if word.type == "USE":
         path = at.token.text if at.token.type == "NAME" else "infogan"
+        there = at.token.span if at.token.type == "NAME" else word.span
         words = "the path of a file follows `use`, in double quotes"
-        return Verdict(error("SG034", at.token.span if at.token.type == "NAME" else at.before.span, words,
-                             f'`use "{path}.sg"`'))  # fmt: skip
-    if at.before.type not in _NEEDS or at.token.type in ("COLON", "ARROW"):
+        return Verdict(error("SG034", there, words, f'`use "{path}.sg"`'))
+    if word.type not in _NEEDS:
         return None
-    words, help = _NEEDS[at.before.type]
-    return Verdict(error("SG034", at.before.span, words, help))
+    words, help = _NEEDS[word.type]
+    return Verdict(error("SG034", word.span, words, help), resume=place if back else None)
+
+
+_STANDS = {
+    "GIVEN": 'follows `data("A", "B")`', "PARTIAL": "follows a variable's data or prior",
+    "WITHOUT": "follows a model", "THEN": "follows a network", "AS": 'follows `use "file.sg"`',
+    "IN": "follows the name of a net",
+    **dict.fromkeys(OPTION_WORDS, "is an option of a factor: it follows the target or the network"),
+}  # fmt: skip
+
+
+def _misplaced_word(at: Failure) -> Verdict | None:
+    if at.token.type not in _STANDS or at.ahead(1) in ("COLON", "ARROW", "LSQB") or at.open_brackets:
+        return None
+    if "NAME" in at.expected and not at.complete and at.place > at.begin:
+        return None
+    return Verdict(error("SG029", at.token.span, f"`{at.token.text}` {_STANDS[at.token.type]}"))
 
 
 # --- names ---------------------------------------------------------------------------------------------------
@@ -218,7 +257,7 @@ def _reserved_name(at: Failure) -> Verdict | None:
         word = at.before
     elif word.type not in _reserved() or "NAME" not in at.expected:
         return None
-    elif at.place == at.begin and at.ahead(1) not in ("COLON", "ARROW", "COMMA", "LSQB", "DOT"):
+    elif (at.place == at.begin or at.complete) and at.ahead(1) not in ("COLON", "ARROW", "COMMA", "LSQB", "DOT"):
         return None
     elif word.type in OPENERS and at.ahead(1) not in ("COLON", "ARROW", "COMMA", "RPAR", "EQUAL", "RBRACE", END):
         return None
@@ -282,9 +321,11 @@ def _comma_missing(at: Failure) -> Verdict | None:
     """Between two parents, two arguments, two groups."""
     if at.before is None or "COMMA" not in at.expected or begins_line(at.tokens, at.place):
         return None
+    if at.level == "train" and not at.open_brackets and at.ahead(1) not in ("COMMA", "EQUAL"):
+        return None
     in_call = bool(at.open_brackets) and at.open_brackets[-1].type == "LPAR"
     if in_call and at.token.type in _VALUE:
-        if "COLON" in at.expected and at.before.type == "NAME":
+        if "COLON" in at.expected and at.before.type == "NAME" and at.token.type in ("INT", "FLOAT"):
             help = f"`{at.before.text}: {at.token.text}`, or `{at.before.text}, {at.token.text}`"
         else:
             help = f"`{at.before.text}, {at.token.text}`"
@@ -326,6 +367,29 @@ def _colon_missing(at: Failure) -> Verdict | None:
     return Verdict(problem, feed=(Token("COLON", ":", at.token.span),))
 
 
+def _equal_missing(at: Failure) -> Verdict | None:
+    if "EQUAL" not in at.expected or "ARROW" in at.expected or at.open_brackets:
+        return None
+    head = at.level == "train" or at.tokens[at.begin].type == "NET"
+    if not head or at.token.type not in _VALUE | {"COLON"} or at.ahead(1) in ("COMMA", "EQUAL"):
+        return None
+    if at.token.type == "COLON":
+        problem = error("SG037", at.token.span, "a setting is written with `=`", f"`{_spaced(at.read)} = ...`")
+        return Verdict(problem, feed=(Token("EQUAL", "=", at.token.span),), resume=at.place + 1)
+    help = f"`{_spaced(at.read)} = {line_from(at.tokens, at.place)}`"
+    problem = error("SG037", between(at.tokens[at.place - 1], at.token), "`=` is missing", help)
+    return Verdict(problem, feed=(Token("EQUAL", "=", at.token.span),))
+
+
+def _dots(at: Failure) -> Verdict | None:
+    """`p_theta.1.5`, `z.rest.x`."""
+    if at.types[-1:] == ("DOT",) and at.token.type in ("FLOAT", "STRING", "INT"):
+        return Verdict(error("SG024", at.token.span, "a suffix is one name or one whole number", "`p_theta.1`"))
+    if at.token.type == "DOT" and at.types[-2:-1] == ("DOT",):
+        return Verdict(error("SG024", at.token.span, "a name has one dot at most"))
+    return None
+
+
 def _second_equal(at: Failure) -> Verdict | None:
     if at.token.type != "EQUAL" or at.open_brackets or "ARROW" not in at.types:
         return None
@@ -338,7 +402,12 @@ def _second_equal(at: Failure) -> Verdict | None:
 
 
 def _algebra(at: Failure) -> Verdict | None:
-    if at.level not in ("file", "expression") or at.before is None or at.token.type not in ("STAR", "MINUS"):
+    if at.level not in ("file", "expression") or at.before is None:
+        return None
+    if "STAR" in at.expected and at.before.type in ("INT", "FLOAT"):
+        problem = error("SG036", between(at.before, at.token), "`*` is missing", f"`{at.before.text} * {at.token.text}`")
+        return Verdict(problem, feed=(Token("STAR", "*", at.token.span),))
+    if at.token.type not in ("STAR", "MINUS"):
         return None
     if at.token.type == "MINUS":
         return Verdict(error("SG036", at.token.span, "models are added, not subtracted", "`without` removes a factor"))
@@ -351,16 +420,15 @@ def _algebra(at: Failure) -> Verdict | None:
 
 def _misplaced(at: Failure) -> Verdict | None:
     if at.level == "file":
-        read = at.read or (at.token,)
-        if at.place == at.begin and at.token.type == "NAME":
+        if (at.place == at.begin or at.complete) and at.token.type == "NAME":
             if opens(at.tokens, at.place, "block"):
                 words = "variables, factors and their networks stand in a model"
                 return Verdict(error("SG029", at.token.span, words, "`model M { ... }`"))
             near = did_you_mean(at.token.text, ("model", "net", "train", "use"))
             words = f"`{at.token.text}` does not begin a statement; a file holds `use`, `net`, `model` and `train`"
-            return Verdict(error("SG030", read[0].span, words, near))
+            return Verdict(error("SG030", at.token.span, words, near))
         return None
-    if at.token.type in ("MODEL", "USE") and at.place == at.begin:
+    if at.token.type in ("MODEL", "USE") and (at.place == at.begin or at.complete):
         words = f"`{at.token.text}` stands in a file, not in a {'training block' if at.level == 'train' else 'model'}"
         return Verdict(error("SG029", at.token.span, words), resume=_past(at))
     if at.level == "block" and at.types == ("NAME",) and at.token.type in ("LBRACE", "STRING"):
@@ -407,7 +475,8 @@ def _anything(at: Failure) -> Verdict:
 
 
 _RULES: tuple[Callable[[Failure], Verdict | None], ...] = (
-    _unclosed_block, _unclosed_train, _reserved_name, _named_with_equal, _double_equal, _nothing_after_equal,
-    _nothing_after_comma, _unclosed, _unopened, _conditional, _two_arrows, _comma_missing, _comma_missing_before,
-    _colon_missing, _bare_mark, _second_equal, _algebra, _misplaced, _not_a_token, _word_without_value, _anything,
+    _unclosed_block, _unclosed_train, _named_with_equal, _double_equal, _nothing_follows, _nothing_after_comma,
+    _reserved_name, _misplaced_word, _unclosed, _unopened, _conditional, _two_arrows, _dots, _comma_missing,
+    _comma_missing_before, _colon_missing, _bare_mark, _word_without_value, _second_equal, _equal_missing, _algebra,
+    _misplaced, _not_a_token, _anything,
 )  # fmt: skip
