@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import graphviz  # type: ignore[import-untyped]
+import graphviz
 
 from schematic.graph.model import AnyModel
 from schematic.render.picture import Arrow

@@ -110,7 +110,7 @@ def _step(glyphs: Glyphs, step: Step, bold: frozenset[str], last: bool) -> list[
 
 
 def _term(glyphs: Glyphs, term: Term, bold: frozenset[str], *, inline: bool = False) -> str:
-    return "".join(glyphs.formula(line, inline=inline) for line in latex_lines(term, 90, bold))
+    return "".join(glyphs.formula(line, inline=inline) for line in latex_lines(term, 125, bold))
 
 
 def _list(sentences: Iterable[str], lead: str = "") -> str:

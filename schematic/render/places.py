@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Sequence
-from itertools import combinations
+from itertools import combinations, permutations
 from math import atan2, cos, hypot, pi, sin
 
 from schematic.render.geometry import Point, point_to_segment, segments_cross
@@ -15,9 +15,9 @@ from schematic.render.geometry import Point, point_to_segment, segments_cross
 Pairs = Collection[tuple[int, int]]
 Matrix = list[list[float]]
 
-SPACING = 200.0
+SPACING = 216.0
 """The usual length of an arrow, centre to centre: room for a label of two or three variables."""
-NEAREST = 165.0
+NEAREST = 170.0
 """No two nodes stand nearer than this."""
 SWEEPS = 600
 
@@ -32,8 +32,8 @@ def places(count: int, pairs: Pairs, anchor: int | None, rightward: Sequence[flo
     if count == 1:
         return ((0.0, 0.0),)
     distances = _distances(count, pairs, anchor)
-    starts = (tuple(range(count)), _walk(count, pairs), _walk(count, pairs, backwards=True))
-    found = [_majorize(distances, start) for start in dict.fromkeys(starts)]
+    starts = _starts(count, pairs)
+    found = [_majorize(distances, start) for start in starts]
     best = min(found, key=lambda p: _untidiness(p, pairs, distances))
     return _scaled(_upright(best, anchor, rightward), pairs)
 
@@ -63,10 +63,17 @@ def _neighbours(node: int, pairs: Pairs) -> list[int]:
     return sorted({b for a, b in pairs if a == node} | {a for a, b in pairs if b == node})
 
 
-def _walk(count: int, pairs: Pairs, backwards: bool = False) -> tuple[int, ...]:
-    """The nodes in the order of a depth-first walk."""
+def _starts(count: int, pairs: Pairs) -> list[tuple[int, ...]]:
+    """Orders around a circle to begin with: all of them for a few nodes, else the walks from each node."""
+    if count <= 5:
+        return [(0, *rest) for rest in permutations(range(1, count)) if rest[0] <= rest[-1]]
+    return list(dict.fromkeys((tuple(range(count)), *(_walk(node, count, pairs) for node in range(count)))))
+
+
+def _walk(start: int, count: int, pairs: Pairs) -> tuple[int, ...]:
+    """The nodes in the order of a depth-first walk from one of them."""
     order: dict[int, None] = {}
-    stack = list(range(count)) if backwards else list(range(count))[::-1]
+    stack = [*range(count)[::-1], start]
     while stack:
         here = stack.pop()
         if here not in order:

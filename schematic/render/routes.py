@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import combinations, pairwise
 from math import cos, hypot, pi, sin
 
@@ -76,19 +75,28 @@ class Layout:
 
 
 def layout(discs: Sequence[Disc], wires: Sequence[Wire], labels: Sequence[Size]) -> Layout:
-    """Routes the arrows and places the labels."""
+    """Routes the arrows and places the labels: the first try without a clash, or the one with the fewest."""
     best: tuple[int, Layout] | None = None
-    for scale, gap in ((1.0, 24.0), (1.0, 34.0), (1.0, 46.0), (1.25, 34.0), (1.5, 40.0), (2.0, 46.0), (2.6, 50.0)):
+    for scale, gap in ((1.0, 24.0), (1.0, 36.0), (1.25, 36.0), (1.5, 40.0), (2.0, 46.0), (2.6, 50.0)):
         spread = tuple(replace(d, center=(d.center[0] * scale, d.center[1] * scale)) for d in discs)
-        arcs = _arcs(spread, wires, gap)
-        found = Layout(spread, arcs, _boxes(spread, wires, arcs, labels))
-        faults = len(clashes(found, wires))
-        if best is None or faults < best[0]:
-            best = faults, found
-        if not faults:
-            break
+        for found in _tries(spread, wires, labels, gap):
+            faults = len(clashes(found, wires))
+            if not faults:
+                return found
+            if best is None or faults < best[0]:
+                best = faults, found
     assert best is not None
     return best[1]
+
+
+def _tries(discs: tuple[Disc, ...], wires: Sequence[Wire], labels: Sequence[Size], gap: float) -> Iterator[Layout]:
+    """Arrows make room for one another, labels for arrows, and then arrows for labels."""
+    router = Router(discs, wires, gap)
+    boxes: tuple[Box, ...] = ()
+    for price in (100.0, 200.0, 400.0, 800.0):
+        arcs = router.route(boxes, price)
+        boxes = _boxes(discs, wires, arcs, labels)
+        yield Layout(discs, arcs, boxes)
 
 
 def clashes(found: Layout, wires: Sequence[Wire]) -> list[str]:
@@ -107,28 +115,48 @@ def clashes(found: Layout, wires: Sequence[Wire]) -> list[str]:
 # --- arrows -----------------------------------------------------------------------------------------------
 
 
-def _arcs(discs: Sequence[Disc], wires: Sequence[Wire], gap: float) -> tuple[Arc, ...]:
-    choices = [_choices(discs, w, gap / 24) for w in wires]
-    own = [[_own_cost(arc, bend, w, discs) for arc, bend in some] for w, some in zip(wires, choices, strict=True)]
+class Router:
+    """Chooses an arc for each arrow; remembers what pairs of arcs cost and what was chosen last."""
 
-    @cache
-    def both(i: int, a: int, j: int, b: int) -> float:
-        return _pair_cost(choices[i][a][0], wires[i], choices[j][b][0], wires[j], gap)
+    def __init__(self, discs: Sequence[Disc], wires: Sequence[Wire], gap: float) -> None:
+        self._wires, self._gap = wires, gap
+        self._choices = [_choices(discs, w, gap / 24) for w in wires]
+        self._own = [[_own_cost(a, b, w, discs) for a, b in some] for w, some in zip(wires, self._choices, strict=True)]
+        self._chosen = [_fan(discs, wires, i) for i in range(len(wires))]
+        self._pairs: dict[tuple[int, int, int, int], float] = {}
 
-    def cost(i: int, a: int, chosen: Sequence[int]) -> float:
-        others = ((j, b) for j, b in enumerate(chosen) if j != i)
-        return own[i][a] + sum(both(i, a, j, b) if i < j else both(j, b, i, a) for j, b in others)
+    def route(self, boxes: Sequence[Box], price: float) -> tuple[Arc, ...]:
+        """The arcs, out of the way of one another and, at a price, of the labels (none yet: empty)."""
+        own = [
+            [c + price * self._covering(i, a, boxes) for a, c in enumerate(some)] for i, some in enumerate(self._own)
+        ]
+        # By their ends, not by their factors: a move that keeps an arrow's ends keeps its arc.
+        order = sorted(range(len(self._wires)), key=lambda i: _ends(self._wires[i]))
+        for _ in range(PASSES):
+            before = list(self._chosen)
+            for i in order:
+                costs = (c + self._beside(i, a) for a, c in enumerate(own[i]))
+                self._chosen[i] = min(enumerate(costs), key=lambda found: round(found[1], 3))[0]
+            if self._chosen == before:
+                break
+        return tuple(some[a][0] for some, a in zip(self._choices, self._chosen, strict=True))
 
-    chosen: list[int] = [_fan(discs, wires, i) for i in range(len(wires))]
-    # By their ends, not by their factors: a move that keeps an arrow's ends keeps its arc.
-    order = sorted(range(len(wires)), key=lambda i: _ends(wires[i]))
-    for _ in range(PASSES):
-        before = list(chosen)
-        for i in order:
-            chosen[i] = min(range(len(choices[i])), key=lambda a: round(cost(i, a, chosen), 3))
-        if chosen == before:
-            break
-    return tuple(choices[i][a][0] for i, a in enumerate(chosen))
+    def _covering(self, i: int, a: int, boxes: Sequence[Box]) -> int:
+        others = (box for factor, box in enumerate(boxes) if factor != self._wires[i].factor)
+        line = self._choices[i][a][0].line
+        return sum(1 for box in others if box.grown(CLEAR).crossed_by(line))
+
+    def _beside(self, i: int, a: int) -> float:
+        return sum(self._pair(i, a, j, b) for j, b in enumerate(self._chosen) if j != i)
+
+    def _pair(self, i: int, a: int, j: int, b: int) -> float:
+        if i > j:
+            i, a, j, b = j, b, i, a
+        known = self._pairs.get((i, a, j, b))
+        if known is None:
+            one, other = self._choices[i][a][0], self._choices[j][b][0]
+            known = self._pairs[i, a, j, b] = _pair_cost(one, self._wires[i], other, self._wires[j], self._gap)
+        return known
 
 
 def _ends(wire: Wire) -> tuple[int, int, bool]:
@@ -301,7 +329,7 @@ def _wall_cost(box: Box, walls: Sequence[Box], arcs: Sequence[Arc], own: Sequenc
     for j, arc in enumerate(arcs):
         if arc.box.meets(wide):
             if j in own:
-                cost += 300.0 * box.crossed_by(arc.line)
+                cost += 300.0 * box.grown(CLEAR).crossed_by(arc.line)
             elif wide.crossed_by(arc.line):
                 cost += 300.0 if grown.crossed_by(arc.line) else 26.0
     return cost
