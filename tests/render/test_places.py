@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ def test_nothing_overlaps_in_random_graphs(model: Model) -> None:
     drawn = read(svg(model))
     assert overlaps(drawn) == []
     assert len(drawn.nodes) == len(model.variables)
-    assert len({f.parents + (f.target,) + (f.name,) for f in model.factors}) >= len(drawn.labels)
+    assert len(drawn.labels) == len(model.factors)
 
 
 def test_the_check_finds_what_overlaps() -> None:
@@ -94,7 +95,7 @@ def test_moves_keep_places(name: str) -> None:
 
 
 def test_the_symmetric_pair_has_one_page() -> None:
-    """InfoGAN and the VAE that its swapped arrows are lie on pages of one size: nothing but marks and shades differs."""
+    """InfoGAN and the VAE that its swapped arrows are lie on pages of one size; marks and shades differ."""
     found = [load(p, Report()) for p in EXAMPLES if p.stem in ("infogan", "vae", "aavae")]
     pages = [read(svg(m)) for m in found if m is not None]
     assert len(pages) == 3
@@ -129,9 +130,7 @@ def test_a_chain_of_levels_is_level() -> None:
     levels = tuple(Variable(f"z{i}", Type("real", (4,))) for i in range(4))
     x = Variable("x", Type("real", (4,)), Data(("x",)))
     names = [*(v.name for v in levels), "x"]
-    arrows = tuple(
-        Factor(f"p_theta.{i}", (a,), b, "generative") for i, (a, b) in enumerate(zip(names, names[1:], strict=False))
-    )
+    arrows = tuple(Factor(f"p_theta.{i}", (a,), b, "generative") for i, (a, b) in enumerate(pairwise(names)))
     nodes = read(svg(Model("Deep", (*levels, x), arrows))).nodes
     tops = [n[1] for n in nodes.values()]
     assert max(tops) - min(tops) < 2

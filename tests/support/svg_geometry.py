@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from xml.etree import ElementTree
 
 NS = "{http://www.w3.org/2000/svg}"
@@ -39,9 +40,7 @@ def sampled(d: str) -> list[Point]:
 def _bezier(points: list[Point], t: float) -> Point:
     """De Casteljau."""
     while len(points) > 1:
-        points = [
-            (a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t) for a, b in zip(points, points[1:], strict=False)
-        ]
+        points = [(a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t) for a, b in pairwise(points)]
     return points[0]
 
 
@@ -81,8 +80,8 @@ def overlaps(drawn: Drawn) -> list[str]:
         if not (left <= one[0] and one[2] <= left + width and top <= one[1] and one[3] <= top + height):
             told.append(f"{kind} {name} leaves the page")
     for factor, points in drawn.shafts:
-        for name, (l, t, r, b) in drawn.labels.items():
-            if any(l < x < r and t < y < b for x, y in points):
+        for name, place in drawn.labels.items():
+            if any(place[0] < x < place[2] and place[1] < y < place[3] for x, y in points):
                 told.append(f"label {name} on an arrow of {factor}")
         told += [f"an arrow of {factor} through node {n}" for n, o in drawn.nodes.items() if _through(points, o)]
         if any(not (left <= x <= left + width and top <= y <= top + height) for x, y in points):
