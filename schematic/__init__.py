@@ -10,13 +10,30 @@ Names are looked up in `schematic.api` when they are first used, so that the com
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from schematic.core.version import VERSION as __version__
 
 if TYPE_CHECKING:
-    from schematic.api import Model, Objective, activate, emit, load, objectives, parse, perfect, rename, render, restate
-    from schematic.api import sample, swap, swap_arrows, train, without
+    from schematic.api import (
+        Model,
+        Objective,
+        activate,
+        emit,
+        importance,
+        load,
+        objectives,
+        parse,
+        perfect,
+        rename,
+        render,
+        swap,
+        swap_arrows,
+        train,
+        wake_sleep,
+        without,
+    )
     from schematic.core.diagnostics import SchematicError
 
 __all__ = [
@@ -26,19 +43,25 @@ __all__ = [
     "__version__",
     "activate",
     "emit",
+    "importance",
     "load",
     "objectives",
     "parse",
     "perfect",
     "rename",
     "render",
-    "restate",
-    "sample",
     "swap",
     "swap_arrows",
     "train",
+    "wake_sleep",
     "without",
 ]
+
+
+# A package binds its parts by their names when they are first imported. That has to be over before `schematic.render`
+# can be the function; the room of that name is reached by `from schematic.render import ...` alone.
+import_module("schematic.render")
+del globals()["render"]
 
 
 def __getattr__(name: str) -> object:

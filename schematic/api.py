@@ -6,19 +6,21 @@ Importing this module imports no torch; only `train` and `sample` do.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from schematic.calculus.terms import Derivation, Term
 from schematic.calculus.terms import Objective as Derived
 from schematic.core.diagnostics import Diagnostic, Report, SchematicError, in_order
+from schematic.core.source import Source
 from schematic.graph import algebra
 from schematic.graph.model import AnyModel, Assumption
 from schematic.graph.model import Model as Drawn
 
 if TYPE_CHECKING:
     from networkx import MultiDiGraph
+
+    from schematic.runtime.train import Outcome
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class Model:
-    """A schematic graphical model. `drawn` is the plain graph; `notes`, warnings and notes of the checks that made it."""
+    """A schematic graphical model. `drawn` is the plain graph; `notes` are what its file's checks had to say."""
 
     drawn: AnyModel
     notes: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
@@ -81,21 +83,20 @@ class Model:
 
         return to_networkx(self.drawn)
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        """The drawing and the objectives, or what keeps the model from having any."""
-        from schematic.render.drawing import svg
+    def __str__(self) -> str:
+        """The model as text of the language, moves made."""
+        from schematic.graph.text import model_text
 
-        picture = svg(self.drawn)
+        return model_text(self.drawn)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """The drawing and the objectives; the drawing alone where the model has no objectives."""
+        from schematic.render.notebook import bundle
+
         try:
-            found = objectives(self)
-            lines, formulas = [str(o) for o in found], [f"<p>{o._repr_latex_()}</p>" for o in found]
-        except SchematicError as problem:
-            lines, formulas = [str(problem)], [f"<pre>{escape(str(problem))}</pre>"]
-        return {
-            "text/plain": "\n".join((self.name, *lines)),
-            "text/html": "\n".join((picture, *formulas)),
-            "image/svg+xml": picture,
-        }
+            return bundle(self.drawn, [o.derived for o in objectives(self)])
+        except SchematicError:
+            return bundle(self.drawn)
 
 
 def load(path: str | Path, model: str | None = None, *, restate: str | None = None) -> Model:
@@ -165,26 +166,67 @@ def rename(model: Model, a: str, b: str) -> Model:
     return Model(algebra.rename(model.drawn, a, b))
 
 
+def importance(model: Model, k: int | None = None) -> Model:
+    """Importance weighting with k draws, the batch if None (Eqs. 22, 44)."""
+    return Model(algebra.importance(model.drawn, k))
+
+
+def wake_sleep(model: Model) -> Model:
+    """The wake and sleep phases (Eq. 20)."""
+    return Model(algebra.wake_sleep(model.drawn))
+
+
 # --- what becomes of a model ------------------------------------------------------------------------------------
 
 
 def objectives(model: Model) -> tuple[Objective, ...]:
     """What each group maximizes, in the order of the updates. Raises: SchematicError where a rule is missing."""
-    from schematic.compiler.objectives import objectives as derive
+    from schematic.compiler import pipeline
 
     report = Report()
-    found = derive(_one(model), report)
+    pipeline.waits(model.drawn, report, "error")
+    report.check()
+    found = pipeline.derive(model.drawn, report)
     report.check()
     return tuple(Objective(o) for o in found)
 
 
 def emit(model: Model) -> str:
     """The program, as Python source that depends on torch and pyro alone. Raises: SchematicError."""
-    raise NotImplementedError
+    from schematic.compiler import pipeline
+
+    return pipeline.text(model.drawn, Report(), command="schematic.emit")
 
 
-def render(model: Model, path: str | Path) -> None:
-    """Draws the model into a file: .svg, .png, .pdf or .dot. Raises: ValueError for another suffix, OSError."""
+def render(model: Model, path: str | Path) -> Path:
+    """Draws the model into a file, .svg, .png, .pdf or .dot. Raises: ValueError for another suffix, OSError."""
     from schematic.render.drawing import render as draw
 
-    draw(model.drawn, path)
+    return draw(model.drawn, path)
+
+
+def train(
+    model: Model,
+    *,
+    out: str | Path,
+    data: str | None = None,
+    device: str = "auto",
+    epochs: int | None = None,
+    steps: int | None = None,
+    batch: int | None = None,
+    seed: int = 0,
+) -> Outcome:
+    """Compiles the model and trains it into the run folder `out`; what is given overrides its `train` block.
+
+    Raises: SchematicError where the model does not compile, RunError where data, device or settings do not fit.
+    """
+    program = emit(model)
+    from schematic.render.drawing import svg
+    from schematic.runtime import train as runtime
+    from schematic.runtime.prepare import Settings
+
+    settings = Settings(data, device, epochs, steps, batch, seed)
+    picture = svg(model.drawn)
+    return runtime.train(
+        program, out=Path(out), spec=str(model), drawing=picture, block=model.drawn.train, settings=settings
+    )

@@ -26,11 +26,13 @@ from schematic.core.source import Source
 
 if TYPE_CHECKING:
     from schematic.calculus.terms import Objective, Term
+    from schematic.compiler.pipeline import Stage
     from schematic.graph.model import AnyModel
+    from schematic.render.drawing import Format
 
 TEXT = click.Path(exists=True, dir_okay=False, allow_dash=True)
 STAGES = ("ast", "graph", "objectives", "plan", "python")
-PICTURES = ("svg", "png", "pdf", "dot")
+PICTURES = ("svg", "png", "pdf", "dot", "tex")
 
 
 @click.command()
@@ -117,7 +119,7 @@ def formatted(name: str, text: bytes, report: Report) -> bytes | None:
 @output_option("Write to FILE.")
 @force_option
 def compile(
-    file: Path, model: str | None, restate: str | None, stage: str, output: str | None, force: bool
+    file: Path, model: str | None, restate: str | None, stage: Stage, output: str | None, force: bool
 ) -> None:
     """Compile FILE to one Python program that depends on torch and pyro alone.
 
@@ -139,11 +141,11 @@ def compile(
 
 @click.command()
 @model_options
-@output_option("Write to FILE; its suffix says how: .svg, .png, .pdf or .dot.")
+@output_option("Write to FILE; its suffix says how: .svg, .png, .pdf, .dot or .tex.")
 @click.option("--format", "kind", type=click.Choice(PICTURES), help="The format, where FILE's suffix does not say it.")
 @force_option
 def render(
-    file: Path, model: str | None, restate: str | None, output: str | None, kind: str | None, force: bool
+    file: Path, model: str | None, restate: str | None, output: str | None, kind: Format | None, force: bool
 ) -> None:
     """Draw the model of FILE: shaded nodes are visible; arrows are solid or dashed, hollow, blue.
 
@@ -155,12 +157,12 @@ def render(
     """
     from schematic.render import drawing
 
-    suffix = Path(output).suffix.removeprefix(".").lower() if output else ""
-    kind = kind or (suffix or "svg")
-    if kind not in PICTURES:
-        raise click.UsageError(f"a drawing is .svg, .png, .pdf or .dot; `{output}` is none of them (or say --format)")
-    draw = {"svg": drawing.svg, "png": drawing.png, "pdf": drawing.pdf, "dot": drawing.dot}[kind]
-    deliver(draw(loaded(file, model, restate)), output, suffix=f".{kind}", force=force)
+    suffix = Path(output or "").suffix.removeprefix(".").lower() or "svg"
+    chosen = kind or next((f for f in drawing.FORMATS if f == suffix), None)
+    if chosen is None:
+        raise click.UsageError(f"a drawing is .svg, .png, .pdf, .dot or .tex; `{output}` is none of them: say --format")
+    drawn = loaded(file, model, restate)
+    deliver(drawing.draw(drawn, chosen), output, suffix=f".{chosen}", force=force)
 
 
 @click.command()

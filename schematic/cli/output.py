@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import struct
+import sys
 import tempfile
 import zlib
 from pathlib import Path
@@ -62,9 +63,8 @@ def deliver(result: str | bytes, target: str | None, *, suffix: str, force: bool
     """
     data = seal(result.encode() if isinstance(result, str) else result, suffix)
     if target is None or target == "-":
-        stdout = click.get_binary_stream("stdout")
-        stdout.write(data)
-        stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
         return
     path = Path(target)
     try:

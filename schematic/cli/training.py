@@ -8,10 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from schematic.cli.options import json_option, model_options
+from schematic.cli.options import force_option, json_option, loaded, model_options
+from schematic.cli.output import deliver
+from schematic.core.diagnostics import Report
+
+if TYPE_CHECKING:
+    from schematic.runtime.train import Outcome
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @contextmanager
@@ -33,8 +42,8 @@ def fresh(stem: str) -> Path:
 @click.command()
 @model_options
 @click.option("--data", metavar="SOURCE", help="digits (embedded, the default), a folder of IDX files, or a .npz file.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, mps, ...: auto is a GPU if there is one.")
-@click.option("--out", metavar="RUN", type=click.Path(file_okay=False, path_type=Path), help="The run folder.  [default: runs/FILE]")
+@click.option("--device", default="auto", show_default=True, help="auto is a GPU if there is one; or cpu, cuda, ...")
+@click.option("--out", metavar="RUN", type=FOLDER, help="The run folder; without it, a new one under runs.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the data.")
 @click.option("--steps", type=click.IntRange(1), help="Training steps, instead of --epochs.")
 @click.option("--batch", type=click.IntRange(1), help="Records a step.")
@@ -65,21 +74,70 @@ def train(
       schematic train gan.sg --device cpu --steps 1000 --seed 1
     """
     from schematic.compiler import pipeline
-    from schematic.render import drawing
+    from schematic.graph.text import model_text
+    from schematic.render.drawing import svg
 
     if epochs and steps:
         raise click.UsageError("--epochs and --steps both say how long: give one")
     drawn = loaded(file, model, restate)
-    program = pipeline.compile(file, model=model, restate=restate)
+    report = Report()
+    program = pipeline.compile(file, report, model=model, restate=restate)
     with run_errors():
-        from schematic.runtime.train import Settings
-        from schematic.runtime.train import train as run
+        from schematic.runtime import train as runtime
+        from schematic.runtime.prepare import Settings
 
-        outcome = run(
+        outcome = runtime.train(
             program,
             out=out or fresh(file.stem),
-            spec=file.read_text(),
-            drawing=drawing.svg(drawn),
+            spec=model_text(drawn),
+            drawing=svg(drawn),
             block=drawn.train,
             settings=Settings(data, device, epochs, steps, batch, seed),
         )
+    if as_json:
+        click.echo(json.dumps(summary(outcome)))
+    else:
+        click.echo(outcome.message)
+    sys.exit(outcome.reason == "not finite")
+
+
+def summary(outcome: Outcome) -> dict[str, Any]:
+    """How a run ended, for a program; the objectives are the last that were read, in nats per example."""
+    return {
+        "run": str(outcome.run.path),
+        "reason": outcome.reason,
+        "steps": outcome.steps,
+        "seconds": round(outcome.seconds, 1),
+        "objectives": dict(outcome.objectives),
+    }
+
+
+@click.command()
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("-n", "--number", default=64, show_default=True, type=click.IntRange(1), help="How many samples.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the samples.")
+@click.option("--device", default="auto", show_default=True, help="auto is a GPU if there is one; or cpu, cuda, ...")
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of RUN/samples.png. `-` is stdout.")
+@force_option
+def sample(run: Path, number: int, seed: int, device: str, output: str | None, force: bool) -> None:
+    """Draw samples from a trained model: a picture of its images, or a .npz file of what it generates.
+
+    \b
+    Examples:
+      schematic sample runs/infogan
+      schematic sample runs/infogan -n 100 --seed 1 -o digits.png
+    """
+    with run_errors(), TemporaryDirectory() as folder:
+        from schematic.runtime import sample as runtime
+
+        if output is None:
+            files = runtime.sample(run, number, seed=seed, device=device)
+        else:
+            name = "samples.png" if output == "-" else Path(output).name
+            files = ()
+            for file in runtime.sample(run, number, out=Path(folder) / name, seed=seed, device=device):
+                target = output if output == "-" else str(Path(output).with_name(file.name))
+                deliver(file.read_bytes(), target, suffix=file.suffix, force=force)
+                files = (*files, Path(target))
+    if output != "-":
+        click.echo("\n".join(map(str, files)))
