@@ -19,7 +19,7 @@ RESIDENT = 0.5  # of an accelerator's free memory may be taken by the data
 
 @dataclass(frozen=True)
 class DataSet:
-    """One set's tensors by the model's field names ("horses/image"), (records, *event shape), and where they are from."""
+    """One set's tensors by the model's field names ("horses/image"), (records, *event shape), and their origin."""
 
     name: str
     origin: str
@@ -92,7 +92,8 @@ class Stream:
 
     def __next__(self) -> Batch:
         if self.at + self.batch > len(self.order):
-            self.order = torch.randperm(self.count, generator=self.generator, device=self.generator.device).to(self.home)
+            where = self.generator.device
+            self.order = torch.randperm(self.count, generator=self.generator, device=where).to(self.home)
             self.at = 0
         index = self.order[self.at : self.at + self.batch]
         self.at += self.batch
@@ -102,9 +103,7 @@ class Stream:
 class Batches:
     """Batches over all sets: different sets are drawn independently (semantics.md, "Sampling a branch")."""
 
-    def __init__(
-        self, sets: Sequence[DataSet], batch: int, device: torch.device, generator: torch.Generator
-    ) -> None:
+    def __init__(self, sets: Sequence[DataSet], batch: int, device: torch.device, generator: torch.Generator) -> None:
         small = next((s for s in sets if s.records < batch), None)
         if small is not None:
             raise RunError(

@@ -34,7 +34,7 @@ def choose(name: str) -> torch.device:
 def set_up() -> None:
     """A few CPU threads, unless the environment says how many; numbers too small to matter count as zero."""
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(min(THREADS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else THREADS))
+        torch.set_num_threads(min(THREADS, torch.get_num_threads()))
     torch.set_flush_denormal(True)
 
 

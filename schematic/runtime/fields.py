@@ -17,7 +17,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Field:
-    """A field as the model wants it. `kind` is its type's name ("unit", "category", ...), "" where that is not known."""
+    """A field as the model wants it. `kind` is its type's name ("unit", "category", ...), "" where it is unknown."""
 
     name: str
     shape: Shape

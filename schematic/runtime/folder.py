@@ -1,10 +1,10 @@
 """A run's folder: what it holds, and how it is written so that nothing is lost or overwritten by mistake.
 
-    config.json          the settings in force, the versions; says that the folder is a run
-    model.sg             the spec as it was trained          program.py   the emitted program
-    drawing.svg          the model's drawing                 metrics.jsonl, curves.svg   the objectives over time
-    samples.png          a grid of samples                   reconstructions.png   where there is an inference net
-    checkpoint.pt        parameters, optimizers, step, random states; loads with weights_only=True
+config.json          the settings in force, the versions; says that the folder is a run
+model.sg             the spec as it was trained          program.py   the emitted program
+drawing.svg          the model's drawing                 metrics.jsonl, curves.svg   the objectives over time
+samples.png          a grid of samples                   reconstructions.png   where there is an inference net
+checkpoint.pt        parameters, optimizers, step, random states; loads with weights_only=True
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def create(path: Path, config: Mapping[str, Any]) -> Run:
         try:
             _ = run.config
         except RunError:
-            raise RunError(f"{path} is not empty, and no run of ours: nothing is written into it", "--out runs/NAME") from None
+            raise RunError(f"{path} is no run of ours, and not empty: it is left alone", "--out runs/NAME") from None
         for name in FILES:
             (path / name).unlink(missing_ok=True)
     try:

@@ -49,7 +49,7 @@ def read_file(file: Path) -> Array:
 
 
 def find(folder: Path, split: str, field: str) -> Path | None:
-    """The file of a split's field under any of its usual names: `t10k-images-idx3-ubyte.gz`, `train-labels.idx1-ubyte`."""
+    """The file of a split's field by its usual names: `t10k-images-idx3-ubyte.gz`, `train-labels.idx1-ubyte`."""
     for prefix in SPLITS[split]:
         for file in sorted(folder.glob(f"{prefix}-{FIELDS[field]}*")):
             if "idx" in file.name:
@@ -62,7 +62,7 @@ def is_folder(folder: Path) -> bool:
 
 
 def read_folder(folder: Path, fields: list[str]) -> dict[str, dict[str, Array]]:
-    """{"train": {field: array}, "test": ...} of the official split; "test" is left out where a file of it is missing."""
+    """{"train": {field: array}, "test": ...}, the official split; no "test" where a file of it is missing."""
     unknown = [f for f in fields if f not in FIELDS]
     if unknown:
         raise RunError(f"{folder}: no field `{unknown[0]}`", "IDX folders have the fields image and label")

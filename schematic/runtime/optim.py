@@ -8,11 +8,8 @@ import torch
 from torch import nn
 
 from schematic.core.names import did_you_mean
-from schematic.graph.model import Optimizer
+from schematic.graph.model import ADVERSARIAL, DENSITY, Optimizer
 from schematic.runtime.errors import RunError
-
-ADVERSARIAL = Optimizer("adam", 2e-4, (0.5, 0.999))  # Radford et al. (2015), section 4
-DENSITY = Optimizer("adam", 1e-3, (0.9, 0.999))  # Kingma and Ba (2015), section 2
 
 
 def resolve(

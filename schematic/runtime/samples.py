@@ -69,8 +69,9 @@ def pairs(before: Values, after: Values, columns: int = COLUMNS) -> dict[str, by
     grids = {}
     for name in before:
         if name in after and is_image(before[name].shape[1:]):
-            rows = [v[: len(v) // columns * columns].unflatten(0, (-1, columns)) for v in (before[name], after[name])]
-            grids[name] = grid(numpy(torch.stack(rows, 1).flatten(0, 2)), columns)
+            parts = zip(torch.split(before[name], columns), torch.split(after[name], columns), strict=True)
+            rows = [row for pair in parts for row in pair]
+            grids[name] = grid(numpy(torch.cat(rows)), columns)
     return grids
 
 

@@ -79,8 +79,8 @@ def read(source: str, fields: Sequence[str]) -> RawSet:
         with resources.as_file(resources.files("schematic") / "data" / "digits.npz") as file:
             return _npz(file, list(fields), {}, white=16.0, origin="digits")
     if colon and kind == "npz":
-        path, _, renames = rest.partition("#")
-        return _npz(Path(path), list(fields), dict(p.split("=", 1) for p in renames.split(",") if "=" in p))
+        name, _, renames = rest.partition("#")
+        return _npz(Path(name), list(fields), dict(p.split("=", 1) for p in renames.split(",") if "=" in p))
     if colon and kind == "idx":
         return _idx(Path(rest), fields)
     path = next((p for p in _candidates(source) if p.exists()), None)
@@ -88,7 +88,8 @@ def read(source: str, fields: Sequence[str]) -> RawSet:
         looked = ", ".join(str(p) for p in _candidates(source))
         raise RunError(
             f"no data set `{source}` (looked for {looked})",
-            did_you_mean(source, ["digits"]) or "`digits` is built in; name a folder of IDX files or an .npz file, "
+            did_you_mean(source, ["digits"])
+            or "`digits` is built in; name a folder of IDX files or an .npz file, "
             "or put it into ./data or into a folder that SCHEMATIC_DATA names",
         )
     return _idx(path, fields) if path.is_dir() else _npz(path, list(fields), {})

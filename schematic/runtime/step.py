@@ -34,14 +34,14 @@ class Trainer:
     generator: torch.Generator
 
 
-def schedule(program: Program, optimizers: Mapping[str, Optimizer]) -> tuple[Update, ...]:
-    """The updates of one step. `steps: n` repeats a group's update; a repeated update gets a fresh batch and draw."""
+def schedule(program: Program) -> tuple[Update, ...]:
+    """The updates of one step in the program's order; a group's repeated update gets a fresh batch and draw."""
     updates: list[Update] = []
-    for groups, again in zip(program.UPDATES, program.REDRAW, strict=True):
-        for turn in range(max(optimizers[g].steps for g in groups)):
-            moving = tuple(g for g in groups if turn < optimizers[g].steps)
-            seen = turn > 0 or any(set(groups) & set(u.groups) for u in updates)
-            updates.append(Update(moving, fresh=not updates or seen, redraw=not updates or seen or again))
+    moved: set[str] = set()
+    for groups, redraw in zip(program.UPDATES, program.REDRAW, strict=True):
+        fresh = not updates or bool(moved & set(groups))
+        updates.append(Update(groups, fresh, redraw or fresh))
+        moved |= set(groups)
     return tuple(updates)
 
 
@@ -49,7 +49,7 @@ def init(program: Program, optimizers: Mapping[str, Optimizer], generator: torch
     """The trainer of a program that stands on its device already."""
     parameters = {group: tuple(program.parameters_of(group)) for group in program.GROUPS}
     built = {group: build(optimizers[group], parameters[group]) for group in program.GROUPS}
-    return Trainer(program, schedule(program, optimizers), parameters, built, generator)
+    return Trainer(program, schedule(program), parameters, built, generator)
 
 
 def step(trainer: Trainer, batches: Iterator[Batch]) -> dict[str, Tensor]:

@@ -84,7 +84,8 @@ def loop(plan: Plan, run: Run, bar: Bar) -> Outcome:
     """All steps, and every LOG_EVERY of them what is read back, written and shown."""
     record, last = Metrics(run), dict[str, float]()
     begun = saved = time.monotonic()
-    good, reason = 0, "finished"
+    good = 0
+    reason: Reason = "finished"
     save(plan, run, 0)
     with bar, Interrupt() as interrupt:
         for n in range(1, plan.steps + 1):

@@ -1,0 +1,79 @@
+"""Samples from a run that has been trained."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from schematic.runtime import device as devices
+from schematic.runtime import folder
+from schematic.runtime.data import DataSet, load
+from schematic.runtime.errors import RunError
+from schematic.runtime.folder import Run
+from schematic.runtime.program import Program, instantiate, load_class
+from schematic.runtime.samples import Values, generate, numpy, pictures, records
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run's program with the parameters of its checkpoint, on its device."""
+
+    program: Program
+    config: Mapping[str, Any]
+    device: torch.device
+
+    def sets(self) -> tuple[DataSet, ...]:
+        """The data that it was trained on. Raises RunError where they are no longer there."""
+        source = self.config["data"]
+        pairs = source if isinstance(source, str) else [(str(name), str(text)) for name, text in source]
+        return load(pairs, self.program.FIELDS, self.program.TYPES)
+
+
+def reload(run: Path, device: str = "auto") -> Trained:
+    """A run as it was last saved. Raises RunError where the folder is no run, or a damaged one."""
+    kept = Run(Path(run))
+    config, where = kept.config, devices.choose(device)
+    path = kept / "program.py"
+    try:
+        text = path.read_text()
+    except OSError as e:
+        raise RunError(f"{path}: {e.strerror or e}", "train the model again") from None
+    program = instantiate(load_class(text, str(path)), int(config["seed"]), where)
+    try:
+        program.load_state_dict(kept.load()["program"])
+    except (RuntimeError, KeyError):
+        raise RunError(f"{kept / 'checkpoint.pt'} is of another program than {path}", "train the model again") from None
+    return Trained(program, config, where)
+
+
+def draw(trained: Trained, n: int, seed: int) -> Values:
+    """n samples of every variable that the program generates; conditioning variables come from the test split."""
+    batch = records(trained.sets(), n, trained.device) if trained.program.CONDITIONS else {}
+    return generate(trained.program, n, batch, seed)
+
+
+def sample(run: Path, n: int = 64, *, out: Path | None = None, seed: int = 0, device: str = "auto") -> tuple[Path, ...]:
+    """Writes n samples of a run and returns the files.
+
+    A picture of every image variable: `out` (by default samples.png in the run's folder), and beside it
+    NAME-VARIABLE.png for the second and further ones. A model without images gives an .npz file of its variables.
+    Raises RunError.
+    """
+    path = Path(out) if out else Path(run) / "samples.png"
+    values = draw(reload(run, device), n, seed)
+    grids = pictures(values, max(1, min(16, isqrt(n))))
+    files = {path if not i else path.with_name(f"{path.stem}-{v}.png"): p for i, (v, p) in enumerate(grids.items())}
+    if not grids:
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **{name: numpy(v) for name, v in values.items()})
+        files = {path.with_suffix(".npz"): buffer.getvalue()}
+    for file, content in files.items():
+        folder.write(file, content)
+    return tuple(files)
