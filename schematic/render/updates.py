@@ -42,11 +42,10 @@ def updates(model: AnyModel, objectives: Iterable[Objective]) -> tuple[UpdateRow
 
 
 def _row(model: AnyModel, terms: tuple[Model, ...], objective: Objective) -> UpdateRow:
-    owners = {(f.name, f.target): (m, f) for m in reversed(terms) for f in m.factors}
     read = {d.factor for d in densities(objective.term)}
     moved: dict[Label, None] = {}
     held: dict[Held, None] = {}
-    for m, f in reversed(owners.values()):
+    for m, f in ((m, f) for m in terms for f in m.factors):
         reason = _reason(f, objective.groups)
         if not reason:
             moved[label(m, f)] = None
