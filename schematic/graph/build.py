@@ -118,7 +118,7 @@ class _Files:
 
     def text(self, source: Source) -> _Read:
         syntax = Report()
-        file = parse_file(source, syntax)
+        file = parse_file(source, syntax, shown=len(self._open) <= 1)
         self._report.add(*syntax)
         read = _Read(source, broken=set(_declared_in(source.text)) if syntax.failed else set())
         later = {s.name.text: s.name.span for s in file.statements if isinstance(s, ast.ModelDecl)}
