@@ -235,10 +235,11 @@ class Model(Placed):
     joined: frozenset[tuple[str, str]] = field(default=frozenset(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        """`joined`: parents and targets as first drawn. Moves carry it, so that they are drawn in the same places."""
+        """`joined`: parents and targets as first drawn, and each variable with itself. Moves carry it, so that they
+        are drawn in the same places."""
         if not self.joined:
-            ends = frozenset((p, f.target) for f in self.factors for p in f.parents)
-            object.__setattr__(self, "joined", ends)
+            ends = {(p, f.target) for f in self.factors for p in f.parents}
+            object.__setattr__(self, "joined", frozenset(ends | {(v.name, v.name) for v in self.variables}))
 
     @cached_property
     def _by_name(self) -> dict[str, Variable]:

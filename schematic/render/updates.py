@@ -45,12 +45,12 @@ def _row(model: AnyModel, terms: tuple[Model, ...], objective: Objective) -> Upd
     read = {d.factor for d in densities(objective.term)}
     moved: dict[Label, None] = {}
     held: dict[Held, None] = {}
-    for m, f in ((m, f) for m in terms for f in m.factors):
+    for owner, f in ((m, f) for m in terms for f in m.factors):
         reason = _reason(f, objective.groups)
         if not reason:
-            moved[label(m, f)] = None
+            moved[label(owner, f)] = None
         elif f.name in read:
-            held[Held(label(m, f), reason)] = None
+            held[Held(label(owner, f), reason)] = None
     optimizers = tuple((g, _optimizer(model, terms, g)) for g in objective.groups)
     return UpdateRow(objective, tuple(moved), optimizers, tuple(dict.fromkeys(_stopped(objective))), tuple(held))
 
