@@ -1,0 +1,146 @@
+"""What the Pyro programs of a model sample and score, read off the graph once more, apart from the objectives.
+
+A *cell* is a block of rows of the stacked batch: a branch, in reading 3 an origin of the outer sample together with
+the y inferred from it. The rows of a Pyro program are its cells, one below the other, `batch` rows each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from schematic.compiler.branches import Branch, Given, Graph, Source, ancestral_sources, graph, sources
+from schematic.compiler.program import Plan
+from schematic.graph.model import Factor, Variable
+
+
+@dataclass(frozen=True)
+class Score:
+    """A log density of the bracket: of a factor, or the prior of its target (`factor` None); times `scale`."""
+
+    variable: str
+    factor: Factor | None
+    scale: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One block of rows: the y that its factors see, the origin of its outer sample (reading 3), who is drawn from
+    what, what is scored, and the scale of each inference factor's -log f."""
+
+    y: Branch
+    origin: Branch
+    source: dict[str, Source]
+    outer: dict[str, Source]
+    scores: tuple[Score, ...]
+    entropies: dict[str, float]
+    needed: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """All cells. `weighed`: reading 3, the adversary on the inference side."""
+
+    plan: Plan
+    graph: Graph
+    weighed: bool
+    cells: tuple[Cell, ...]
+
+    @property
+    def y(self) -> str | None:
+        return self.graph.y
+
+    @cached_property
+    def variables(self) -> tuple[Variable, ...]:
+        """What the programs speak of, in the file's order."""
+        return tuple(v for v in self.plan.model.variables if any(v.name in c.needed for c in self.cells))
+
+    def where(self, variable: str, source: Source) -> tuple[int, ...]:
+        """The cells in which a variable is needed and comes about so."""
+        return tuple(i for i, c in enumerate(self.cells) if variable in c.needed and c.source[variable] == source)
+
+    def origins(self, variable: str) -> tuple[Source, ...]:
+        """The ways in which a variable comes about, each once."""
+        found: list[Source] = []
+        for c in self.cells:
+            if variable in c.needed and c.source[variable] not in found:
+                found.append(c.source[variable])
+        return tuple(found)
+
+    def scored(self, variable: str) -> tuple[Score, ...]:
+        """The log densities of a variable, each once."""
+        found: list[Score] = []
+        for c in self.cells:
+            found += [s for s in c.scores if s.variable == variable and s not in found]
+        return tuple(found)
+
+    def random_outer(self, variable: str) -> bool:
+        """Reading 3: the outer value is generated in some cell."""
+        return any(not _record(c.outer.get(variable)) for c in self.cells if variable in c.needed)
+
+
+def read(plan: Plan) -> Reading:
+    """The cells in which something is scored, in the order of the branches."""
+    g = graph(plan.model)
+    weighed = bool(g.blue) and g.blue[0].process == "inference"
+    cells = _weighed(g) if weighed else tuple(_cell(g, b, None, sources(g, b), {}, g.compared) for b in g.branches)
+    return Reading(plan, g, weighed, tuple(c for c in cells if c.needed))
+
+
+def _weighed(g: Graph) -> tuple[Cell, ...]:
+    """Every origin with every inferred y, a perfect adversary with y = 1 - origin alone."""
+    found: list[Cell] = []
+    for origin in range(g.domains):
+        for y in range(g.domains):
+            inferred = {v for v in g.variables if g.inferring(v, y)}
+            empirical = {v.name for v in g.model.variables if v.data is not None} - inferred
+            carried = frozenset(g.compared | empirical)
+            if not g.blue[0].perfect or y == 1 - origin:
+                source = sources(g, y, carried)
+                cell = _cell(g, y, origin, source, ancestral_sources(g, origin), frozenset())
+                if cell.scores:
+                    found.append(cell)
+    return tuple(found)
+
+
+def _cell(
+    g: Graph, y: Branch, origin: Branch, source: dict[str, Source], outer: dict[str, Source], hidden: frozenset[str]
+) -> Cell:
+    scores: list[Score] = []
+    entropies: dict[str, float] = {}
+    for f in g.model.factors:
+        if f.adversarial or f.implicit or not g.free(f, y):
+            continue
+        drawer = source.get(f.target)
+        inferring = isinstance(drawer, Factor) and drawer.process == "inference" and not drawer.implicit
+        if f.process == "generative":
+            heat = drawer.weight * drawer.beta if inferring and isinstance(drawer, Factor) else 1.0
+            scores.append(Score(f.target, f, f.weight * heat))
+        elif f == drawer and f.target not in hidden:
+            variable, scale = g.variables[f.target], f.weight * f.beta
+            if variable.prior is not None:
+                scores.append(Score(f.target, None, scale))
+            if variable.prior is not None or any(not h.implicit for h in g.generating(f.target, y)):
+                entropies[f.name] = scale
+    read = {v for s in scores for v in (s.variable, *(g.parents(s.factor) if s.factor else ()))}
+    judged = {p for b in g.blue for p in g.parents(b)}
+    return Cell(y, origin, source, outer, tuple(scores), entropies, _above(g, source, read | judged))
+
+
+def _above(g: Graph, source: dict[str, Source], wanted: set[str]) -> frozenset[str]:
+    """The wanted variables, and all that they are drawn from."""
+    found, pending = set(wanted), list(wanted)
+    while pending:
+        match source[pending.pop()]:
+            case Factor() as f:
+                new = set(g.parents(f)) - found
+                found |= new
+                pending += new
+            case _:
+                pass
+    return frozenset(found)
+
+
+def _record(source: Source) -> bool:
+    """The value is a field of the batch."""
+    return isinstance(source, Given) and source.variable.data is not None
