@@ -1,11 +1,10 @@
-"""Holds the derived objectives of a finite model against the second reading of `graph_oracle`."""
+"""Holds the derived objectives of a finite model against the second reading of its graph."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import numpy as np
-from graph_oracle import Oracle
 from random_models import sizes
 
 from schematic.calculus.exact import evaluate, gradient
@@ -14,6 +13,7 @@ from schematic.calculus.terms import Objective, densities
 from schematic.compiler.objectives import objectives
 from schematic.core.diagnostics import Report
 from schematic.graph.model import Model
+from schematic.proof.second_reading import SecondReading
 
 EXACT = {"rtol": 1e-9, "atol": 1e-11}
 
@@ -32,15 +32,7 @@ def check_against_oracle(model: Model, t: Tables) -> tuple[Objective, ...]:
 
 
 def direct(model: Model, o: Objective, at0: Tables) -> Callable[[Tables], complex]:
-    judges = {f.group for f in model.factors if f.adversarial and not f.perfect and not f.fixed}
-
-    def value(moved: Tables) -> complex:
-        oracle = Oracle(model, moved, at0, sizes(model))
-        if o.groups[0] in judges:
-            return oracle.judge(o.groups[0])
-        return oracle.weighed() if oracle.side == "inference" else oracle.others()
-
-    return value
+    return lambda moved: SecondReading(model, moved, at0, sizes(model)).objective(o.groups)
 
 
 def constants(o: Objective, t: Tables) -> float:

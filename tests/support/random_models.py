@@ -61,15 +61,16 @@ def sensible(draw: st.DrawFn, found: tuple[Variable, ...], with_y: bool, compare
     inferred: list[str] = []
     result = []
     for i, name in enumerate(order[1:], start=1):
-        free_code = byname[name].prior is not None or (name in compared and blue == "generative")
-        if byname[name].data is None or (name in compared and blue == "generative"):
-            if chance(draw, 75) and not (name in compared and blue == "inference"):
-                implicit = chance(draw, 80 if name in compared else 30) or not (free_code or not byname[name].given)
-                reads_y, more = draw(options("inference", implicit, with_y))
-                result.append((draw(sources(list(order[:i]))), reads_y, name, more))
-                inferred.append(name)
+        judged = name in compared and blue == "generative"
+        weighed = name in compared and blue == "inference"
+        if (byname[name].data is None or judged) and not weighed and chance(draw, 75):
+            free_code = byname[name].prior is not None or judged or not byname[name].given
+            implicit = chance(draw, 80 if name in compared else 30) or not free_code
+            reads_y, more = draw(options("inference", implicit, with_y))
+            result.append((draw(sources(list(order[:i]))), reads_y, name, more))
+            inferred.append(name)
     for i, name in enumerate(order):
-        later = [n for n in order[i + 1 :]]
+        later = list(order[i + 1 :])
         known = name in inferred or byname[name].given
         if later and chance(draw, 70 if known else 95):
             reads_y, more = draw(options("generative", not known and chance(draw, 90), with_y))

@@ -1,0 +1,247 @@
+"""A second reading of a graph, straight to a number by enumeration: no terms, no rules.
+
+Written apart from `compiler/` on purpose and sharing nothing with it: what a branch draws, what its bracket holds and
+how the adversary weighs is said here once more, in plain loops over every configuration of finite variables. Slow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Literal
+
+import numpy as np
+
+from schematic.calculus.tables import Tables
+from schematic.graph.model import Factor, Model, Process
+
+Number = Any  # float, or complex under a complex step
+Config = dict[str, int]
+Source = Factor | Literal["given", "outer"] | None
+
+
+@dataclass(frozen=True)
+class SecondReading:
+    """A finite model: `t` the tables as they move, `t0` those at theta_0, `sizes` the classes of each variable."""
+
+    m: Model
+    t: Tables
+    t0: Tables
+    sizes: Mapping[str, int]
+
+    @property
+    def y(self) -> str:
+        """The indicator's name; empty without one."""
+        return self.m.indicator.name if self.m.indicator else ""
+
+    @property
+    def k(self) -> int:
+        return len(self.m.indicator.type.values) if self.m.indicator else 1
+
+    @property
+    def branches(self) -> list[int]:
+        """The domains; without an indicator the one branch -1."""
+        return list(range(self.k)) if self.y else [-1]
+
+    @property
+    def names(self) -> list[str]:
+        return [v.name for v in self.m.variables if v.name != self.y]
+
+    @property
+    def blue(self) -> list[Factor]:
+        return [f for f in self.m.factors if f.adversarial]
+
+    @property
+    def compared(self) -> set[str]:
+        return {p for f in self.blue for p in f.parents}
+
+    @property
+    def side(self) -> Process:
+        return self.blue[0].process if self.blue else "generative"
+
+    # --- words ---------------------------------------------------------------------------------------------
+
+    def leads_to_compared(self, name: str, seen: tuple[str, ...] = ()) -> bool:
+        """The variable is compared, or an ancestor of a compared one, through variables without a distribution."""
+        if self.m.variable(name).given or name in seen:
+            return False
+        if name in self.compared:
+            return True
+        children = [f.target for f in self.m.factors if name in f.parents and not f.adversarial]
+        return any(self.leads_to_compared(c, (*seen, name)) for c in children)
+
+    def free(self, f: Factor, v: int) -> bool:
+        if v < 0:
+            return True
+        if f.when is not None and f.when != v:
+            return False
+        return not (self.y in f.parents and v == self.k - 1 and not self.leads_to_compared(f.target))
+
+    def into(self, name: str, process: Process, v: int) -> list[Factor]:
+        """The free factors of one side into a variable."""
+        mine = [f for f in self.m.factors if f.target == name and f.process == process and not f.adversarial]
+        return [f for f in mine if self.free(f, v)]
+
+    def p(self, f: Factor, config: Config, v: int, t: Tables) -> Number:
+        """The factor's probability of a configuration."""
+        place = {**config, self.y: v}
+        table = t.factors[f.name]
+        return table.array[tuple(place[n] for n in (*table.given, *table.targets))]
+
+    def judged(self, b: Factor, config: Config, y: int, t: Tables, heat: float) -> Number:
+        """b(y | .) at a temperature."""
+        table = t.factors[b.name]
+        row = table.array[tuple(config[n] for n in table.given)] ** (1 / heat)
+        return row[y] / row.sum()
+
+    # --- sampling ------------------------------------------------------------------------------------------
+
+    def drawn_from(self, name: str, v: int, carried: frozenset[str] = frozenset()) -> Source:
+        if name in carried:
+            return "outer"
+        if dashed := self.into(name, "inference", v):
+            return dashed[0]
+        if self.m.variable(name).given:
+            return "given"
+        hollow = [f for f in self.into(name, "generative", v) if f.implicit]
+        return hollow[0] if hollow else None
+
+    def generated_from(self, name: str, o: int) -> Source:
+        """Reading 3's outer sample."""
+        solid, variable = self.into(name, "generative", o), self.m.variable(name)
+        here = [f for f in solid if f.when == o]
+        if name in self.compared and here:
+            return here[0]
+        if o == self.k - 1 and (variable.data or (name in self.compared and variable.given)):
+            return "given"
+        if solid:
+            return solid[0]
+        return "given" if variable.given else None
+
+    def usable(self, source: Mapping[str, Source]) -> list[str]:
+        """The variables that can be drawn at all: their source's own parents can."""
+        ok: set[str] = set()
+        while True:
+            new = {
+                n
+                for n, s in source.items()
+                if n not in ok and s is not None and (isinstance(s, str) or set(s.parents) <= ok | {self.y})
+            }
+            if not new:
+                return [n for n in source if n in ok]
+            ok |= new
+
+    def weight(
+        self, config: Config, source: Mapping[str, Source], v: int, tables_of: Callable[[Factor], Tables]
+    ) -> Number:
+        """The probability of a configuration of a branch; the variables of a record jointly."""
+        total: Number = 1.0
+        records: dict[int, list[str]] = {}
+        for n in config:
+            s = source[n]
+            if isinstance(s, Factor):
+                total = total * self.p(s, config, v, tables_of(s))
+            elif s == "given" and self.m.variable(n).data is not None:
+                home = next(i for i, r in enumerate(self.t.records) if n in r.targets)
+                records.setdefault(home, []).append(n)
+            elif s == "given":
+                total = total * self.t.priors[n][config[n]]
+        for i, names in records.items():
+            table = self.t.records[i]
+            array = table.array[v] if table.given else table.array
+            array = array.sum(axis=tuple(a for a, n in enumerate(table.targets) if n not in names))
+            total = total * array[tuple(config[n] for n in table.targets if n in names)]
+        return total
+
+    def configs(self, names: list[str]) -> Iterator[Config]:
+        for values in product(*(range(self.sizes[n]) for n in names)):
+            yield dict(zip(names, values, strict=True))
+
+    # --- the bracket -----------------------------------------------------------------------------------------
+
+    def bracket(self, config: Config, source: Mapping[str, Source], v: int, *, weighed: bool) -> Number:
+        total: Number = 0.0
+        for f in self.m.factors:
+            if f.adversarial or f.implicit or not self.free(f, v):
+                continue
+            drawer = source.get(f.target)
+            dashed = isinstance(drawer, Factor) and drawer.process == "inference" and not drawer.implicit
+            heat = drawer.weight * drawer.beta if dashed and isinstance(drawer, Factor) else 1.0
+            if f.process == "generative":
+                total = total + f.weight * heat * np.log(self.p(f, config, v, self.t))
+            elif drawer == f and (weighed or f.target not in self.compared):
+                prior = self.m.variable(f.target).prior is not None
+                scored = any(not h.implicit for h in self.into(f.target, "generative", v))
+                if prior:
+                    total = total + heat * np.log(self.t.priors[f.target][config[f.target]])
+                if prior or scored:
+                    total = total - heat * np.log(self.p(f, config, v, self.t))
+        return total
+
+    # --- the readings ----------------------------------------------------------------------------------------
+
+    def objective(self, groups: tuple[str, ...]) -> Number:
+        """What the groups of one update maximize, every constant kept but those of degenerate factors."""
+        judges = {f.group for f in self.blue if not f.perfect and not f.fixed}
+        if groups[0] in judges:
+            return self.judge(groups[0])
+        return self.weighed() if self.side == "inference" else self.others()
+
+    def judge(self, phi: str) -> Number:
+        """Reading 1, at the discriminators of one group."""
+        own = [f for f in self.blue if f.group == phi and not f.perfect and not f.fixed]
+        generative = self.side == "generative"
+        total: Number = 0.0
+        for v in self.branches:
+            source = {n: self.drawn_from(n, v) if generative else self.generated_from(n, v) for n in self.names}
+
+            def flows(f: Factor) -> Tables:
+                return self.t if generative and f.implicit and f.group == phi else self.t0
+
+            for config in self.configs(self.usable(source)):
+                inside: Number = sum(np.log(self.judged(b, config, v, self.t, 1.0)) for b in own)
+                for f in self.m.factors:
+                    mine = f.group == phi and f.process == "generative" and not f.fixed
+                    if mine and not f.adversarial and not f.implicit and self.free(f, v):
+                        inside = inside + f.weight * np.log(self.p(f, config, v, self.t))
+                total = total + self.weight(config, source, v, flows) * inside / self.k
+        return total
+
+    def others(self) -> Number:
+        """Readings 2 and 4."""
+        total: Number = 0.0
+        for v in self.branches:
+            source = {n: self.drawn_from(n, v) for n in self.names}
+            for config in self.configs(self.usable(source)):
+                inside = self.bracket(config, source, v, weighed=False)
+                for b in self.blue:
+                    inside = inside + b.weight * np.log(self.judged(b, config, 1 - v, self.t, b.temperature))
+                total = total + self.weight(config, source, v, lambda f: self.t) * inside / self.k
+        return total
+
+    def weighed(self) -> Number:
+        """Reading 3."""
+        (b,) = self.blue
+        total: Number = 0.0
+        for o in self.branches:
+            source = {n: self.generated_from(n, o) for n in self.names}
+            for outer in self.configs(self.usable(source)):
+                chance = self.weight(outer, source, o, lambda f: self.t0) / self.k
+                for y in self.branches:
+                    mass = float(y == 1 - o) if b.perfect else self.judged(b, outer, 1 - y, self.t0, b.temperature)
+                    total = total + chance * mass * self.component(outer, y)
+        return total
+
+    def component(self, outer: Config, y: int) -> Number:
+        """E[B_y] given the outer sample."""
+        inferred = {n for n in self.names if self.into(n, "inference", y)}
+        empirical = {v.name for v in self.m.variables if v.data is not None} - inferred
+        carried = frozenset((self.compared | empirical) & set(outer))
+        source = {n: self.drawn_from(n, y, carried) for n in self.names}
+        total: Number = 0.0
+        for inner in self.configs([n for n in self.usable(source) if n not in carried]):
+            config = {**{n: outer[n] for n in carried}, **inner}
+            inside = self.bracket(config, source, y, weighed=True)
+            total = total + self.weight(config, source, y, lambda f: self.t) * inside
+        return total
