@@ -61,7 +61,7 @@ def check(files: tuple[Path, ...], model: str | None, restate: str | None, as_js
         click.echo(json.dumps([data(d) for d in in_order(report)], indent=2))
     else:
         show(report)
-    sys.exit(report.failed)
+    click.get_current_context().exit(int(report.failed))
 
 
 @click.command()
@@ -91,7 +91,7 @@ def fmt(files: tuple[str, ...], only_check: bool) -> None:
     show(report)
     for name in changed:
         click.echo(f"{name}: {'would be laid out anew' if only_check else 'laid out anew'}", err=True)
-    sys.exit(report.failed or (only_check and bool(changed)))
+    click.get_current_context().exit(int(report.failed or (only_check and bool(changed))))
 
 
 def formatted(name: str, text: bytes, report: Report) -> bytes | None:

@@ -98,7 +98,7 @@ def train(
         click.echo(json.dumps(summary(outcome)))
     else:
         click.echo(outcome.message)
-    sys.exit(outcome.reason == "not finite")
+    click.get_current_context().exit(int(outcome.reason == "not finite"))
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:
