@@ -10,6 +10,9 @@ from schematic.core.source import Span
 
 Severity = Literal["error", "warning", "note"]
 
+LONGEST_LINE = 160
+"""Of a longer line only the part around the mark is shown."""
+
 
 @dataclass(frozen=True)
 class Diagnostic:
@@ -25,16 +28,24 @@ class Diagnostic:
         """The finding as text: `path:LINE:COLUMN: severity[CODE]: message`, the marked line, the help."""
         span = self.span
         head = f"{span.source.path}:{span.line}:{span.column}: {self.severity}[{self.code}]: {self.message}"
-        text = span.source.line(span.line)
-        width = max(1, min(span.end - span.start, len(text) - span.column + 1))
+        text, before = _excerpt(span.source.line(span.line), span.column - 1)
+        width = max(1, min(span.end - span.start, len(text) - before))
         number = str(span.line)
-        pad = "".join("\t" if c == "\t" else " " for c in text[: span.column - 1])
+        pad = "".join("\t" if c == "\t" else " " for c in text[:before])
         shown = [f"  {number} | {text}", f"  {' ' * len(number)} | {pad}{'^' * width}"]
         lines = [head, *(shown if text.strip() else ())]  # a file that could not be read has no line to show
         if self.help:
             first, *rest = self.help.splitlines()
             lines += [f"  help: {first}", *(f"        {line}" for line in rest)]
         return "\n".join(lines)
+
+
+def _excerpt(line: str, place: int) -> tuple[str, int]:
+    """The part of a line around a place, and the place in it: all of it unless it is very long."""
+    if len(line) <= LONGEST_LINE:
+        return line, place
+    start = max(0, place - LONGEST_LINE // 2)
+    return ("..." if start else "") + line[start : start + LONGEST_LINE] + "...", place - start + 3 * (start > 0)
 
 
 def error(code: str, span: Span, message: str, help: str = "") -> Diagnostic:

@@ -26,7 +26,8 @@ class Source:
     def line(self, number: int) -> str:
         """The text of a line (counted from 1), without its end."""
         start = self._starts[number - 1]
-        return self.text[start:].split("\n", 1)[0].rstrip("\r")
+        end = self.text.find("\n", start)
+        return self.text[start : end if end >= 0 else len(self.text)].rstrip("\r")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from schematic.core.names import RESERVED
 from schematic.core.source import Source, Span
 from schematic.syntax.ast import Comment
 from schematic.syntax.mend import mend
-from schematic.syntax.tokens import END, SYMBOLS, Token
+from schematic.syntax.tokens import END, SYMBOLS, Token, short
 
 MAX_NESTING = 100
 """Levels of brackets, and of model expressions: more are an error, so that no later stage recurses without bound."""
@@ -72,8 +72,8 @@ def _token(kind: str, text: str, span: Span, report: Report) -> Token:
     match kind:
         case "NAME":
             if "__" in text:
-                help = f"`{re.sub('__+', '_', text)}`"
-                report.add(error("SG023", span, f"`{text}` has two underscores in a row; a name has none", help))
+                help = f"`{short(re.sub('__+', '_', text))}`"
+                report.add(error("SG023", span, f"`{short(text)}` has two underscores in a row; a name has none", help))
             return Token(text.upper() if text in RESERVED else "NAME", text, span)
         case "INT" | "FLOAT":
             if float(text) == float("inf"):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from schematic.core.diagnostics import Diagnostic, error
 from schematic.core.names import GREEK
 from schematic.core.source import Source, Span
-from schematic.syntax.tokens import NOT_A_TOKEN
+from schematic.syntax.tokens import NOT_A_TOKEN, short
 
 ARROW_HELP = "`->` solid, `-->` dashed, `=>` and `==>` hollow, `~>` and `~~>` blue"
 
@@ -72,7 +72,7 @@ def _word(match: re.Match[str], span: Span) -> Mended:
     help = _spelled(letter) or "a name is made of A to Z, a to z, 0 to 9 and `_`"
     plain = "".join(_ascii(c) for c in word).strip("_")
     name = plain if re.match("[A-Za-z]", plain) else "x" + plain
-    return Mended(error("SG004", there, f"{_shown(letter)} cannot be in a name", help), (name,), span.end)
+    return Mended(error("SG004", there, f"{shown(letter)} cannot be in a name", help), (name,), span.end)
 
 
 def _spelled(letter: str) -> str:
@@ -101,7 +101,7 @@ def _drawn_arrow(match: re.Match[str], span: Span) -> Mended:
 def _dash(match: re.Match[str], span: Span) -> Mended:
     sign = match.group()
     help = "`-`, and an arrow is `->` or `-->`"
-    return Mended(error("SG022", span, f"{_shown(sign)} is not part of the language", help), ("-",), span.end)
+    return Mended(error("SG022", span, f"{shown(sign)} is not part of the language", help), ("-",), span.end)
 
 
 def _run(match: re.Match[str], span: Span) -> Mended:
@@ -120,7 +120,7 @@ def _run(match: re.Match[str], span: Span) -> Mended:
     else:
         reason, text = "", "->"
     help = "`~>`, `~~>`" if text == "~>" else ARROW_HELP
-    words = f"there is no such arrow: {reason}" if reason else f"there is no such arrow as `{run}`"
+    words = f"there is no such arrow: {reason}" if reason else f"there is no such arrow as `{short(run)}`"
     return Mended(error("SG017", span, words, help), (text,), span.end)
 
 
@@ -133,17 +133,17 @@ def _number(match: re.Match[str], span: Span) -> Mended:
         return _pointed(span, run.replace(".", ".0"))
     if re.fullmatch(r"[0-9]+(_[0-9]+)+", run):
         plain = run.replace("_", "")
-        return Mended(error("SG024", span, "a number has no `_`", f"`{plain}`"), (plain,), span.end)
+        return Mended(error("SG024", span, "a number has no `_`", f"`{short(plain)}`"), (plain,), span.end)
     apart = re.match(r"([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)([A-Za-z][A-Za-z0-9_]*)$", run)
     if apart and not re.fullmatch("[eE]", apart[2]):
-        words = f"`{run}` is neither a number nor a name"
+        words = f"`{short(run)}` is neither a number nor a name"
         name = f"{apart[2]}{apart[1]}"
-        help = f"`{apart[1]} {apart[2]}`, or, as a name, `{name}`" if name.isalnum() else f"`{apart[1]} {apart[2]}`"
+        help = f"`{short(apart[1])} {short(apart[2])}`" + (f", or, as a name, `{name}`" if _short_name(name) else "")
         return Mended(error("SG024", span, words, help), (apart[1], apart[2]), span.end)
     help = "`12`, `0.5`, `2e-4` are numbers"
     if span.start and span.source.text[span.start - 1] == ".":
         return Mended(error("SG024", span, "a name has one suffix, a name or an integer", ""), ("1",), span.end)
-    return Mended(error("SG024", span, f"`{run}` is not a number", help), ("1",), span.end)
+    return Mended(error("SG024", span, f"`{short(run)}` is not a number", help), ("1",), span.end)
 
 
 def _pointed(span: Span, number: str) -> Mended:
@@ -155,7 +155,7 @@ def _pointed(span: Span, number: str) -> Mended:
 def _space(match: re.Match[str], span: Span) -> Mended:
     sign = match.group()[0]
     one = Span(span.source, span.start, span.start + 1)
-    return Mended(error("SG022", one, f"{_shown(sign)} is not a plain space", "write a space"), (), span.end)
+    return Mended(error("SG022", one, f"{shown(sign)} is not a plain space", "write a space"), (), span.end)
 
 
 def _unknown(sign: str, span: Span) -> Mended:
@@ -170,7 +170,8 @@ def shown(sign: str) -> str:
     return f"U+{ord(sign):04X} ({name})" if name else f"U+{ord(sign):04X}"
 
 
-_shown = shown
+def _short_name(text: str) -> bool:
+    return text.isalnum() and len(text) <= 40
 
 _READERS = (
     (re.compile(";+"), _semicolon),

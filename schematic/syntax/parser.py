@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from dataclasses import replace
 from typing import Any, cast
 
@@ -17,6 +18,9 @@ from schematic.syntax.grammar import tables
 from schematic.syntax.lexer import lex
 from schematic.syntax.slips import explain
 from schematic.syntax.tokens import END, OPENERS, Token
+
+MAX_MENDS = 20
+"""A statement with more slips than this is given up."""
 
 
 def parse(source: Source, report: Report, *, shown: bool = True) -> ast.File:
@@ -69,6 +73,7 @@ class _Reading:
         self._tokens = tokens
         self._report = report
         self._parser = tables().parse_interactive(start=start)
+        self._mended: Counter[int] = Counter()
         self._values: list[Any] = self._parser.parser_state.value_stack
         self.result = self._read()
 
@@ -107,9 +112,11 @@ class _Reading:
         failure = self._failure(place, expected)
         verdict = explain(failure)
         self._report.add(verdict.diagnostic)
-        if verdict.skips:
+        self._mended[failure.begin] += 1
+        mends = self._mended[failure.begin] <= MAX_MENDS
+        if verdict.skips and mends:
             return place + 1
-        if verdict.feed and self._fed(verdict.feed):
+        if verdict.feed and mends and self._fed(verdict.feed):
             return place if verdict.resume is None else verdict.resume
         self._unwind()
         if verdict.closes:

@@ -10,7 +10,7 @@ from schematic.core.source import Span
 from schematic.syntax import ast
 from schematic.syntax.failure import Failure, Verdict, begins_line, between, line_from, opens
 from schematic.syntax.mend import ARROW_HELP, shown
-from schematic.syntax.tokens import END, NOT_A_TOKEN, OPENERS, Token
+from schematic.syntax.tokens import END, NOT_A_TOKEN, OPENERS, Token, short
 
 OPTION_WORDS = frozenset({"PERFECT", "FIXED", "TEMPERATURE", "WEIGHT", "BETA", "GRADIENT", "DIVERGENCE", "WHEN"})
 _VALUE = frozenset({"NAME", "INT", "FLOAT", "STRING", "MINUS"})
@@ -425,7 +425,7 @@ def _misplaced(at: Failure) -> Verdict | None:
                 words = "variables, factors and their networks stand in a model"
                 return Verdict(error("SG029", at.token.span, words, "`model M { ... }`"))
             near = did_you_mean(at.token.text, ("model", "net", "train", "use"))
-            words = f"`{at.token.text}` does not begin a statement; a file holds `use`, `net`, `model` and `train`"
+            words = f"`{short(at.token.text)}` does not begin a statement; a file holds `use`, `net`, `model` and `train`"
             return Verdict(error("SG030", at.token.span, words, near))
         return None
     if at.token.type in ("MODEL", "USE") and (at.place == at.begin or at.complete):
@@ -433,7 +433,7 @@ def _misplaced(at: Failure) -> Verdict | None:
         return Verdict(error("SG029", at.token.span, words), resume=_past(at))
     if at.level == "block" and at.types == ("NAME",) and at.token.type in ("LBRACE", "STRING"):
         near = did_you_mean(at.read[0].text, ("net", "train", "model", "use"))
-        return Verdict(error("SG030", at.read[0].span, f"`{at.read[0].text}` does not begin a statement", near))
+        return Verdict(error("SG030", at.read[0].span, f"`{short(at.read[0].text)}` does not begin a statement", near))
     return None
 
 
@@ -468,7 +468,7 @@ _WORDS = {
 
 
 def _anything(at: Failure) -> Verdict:
-    found = "the text ends here, too early" if at.token.type == END else f"`{at.token.text}` is not expected here"
+    found = "the text ends too early" if at.token.type == END else f"`{short(at.token.text)}` is not expected here"
     wanted = [_WORDS[t] for t in sorted(at.expected) if t in _WORDS and not (t == "INT" and "FLOAT" in at.expected)]
     help = f"expected {' or '.join(wanted)}" if 0 < len(wanted) <= 4 else ""
     return Verdict(error("SG021", at.token.span, found, help))

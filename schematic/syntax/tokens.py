@@ -25,3 +25,8 @@ class Token(NamedTuple):
     type: str
     text: str
     span: Span
+
+
+def short(text: str) -> str:
+    """A word of the user's for a message, cut where it is very long."""
+    return text if len(text) <= 40 else f"{text[:37]}..."
