@@ -267,7 +267,7 @@ def add(left: AnyModel, right: AnyModel, *, at: At = HERE) -> Sum:
     """`M + N`: objectives add; factors that are one conditional share parameters and a name."""
     terms = (*_terms(left), *_terms(right))
     train = merged(right.train, left.train)  # the first that sets a thing wins
-    return Sum(left.name, add_terms(terms, at.arg(0)), train, span=at.move)
+    return Sum(left.name + right.name, add_terms(terms, at.arg(0)), train, span=at.move)
 
 
 def scale(c: float, model: AnyModel, *, at: At = HERE) -> Sum:

@@ -52,7 +52,7 @@ def _value(expression: ast.ModelExpr, scope: Scope, report: Report) -> Value | N
             value = _value(inner, scope, report)
             at = At(expression.span, inner.span, (number.span,))
             return value and _made(
-                lambda v: algebra.scale(number.value, v.model, at=at), value, report, plain=value.plain
+                lambda v: algebra.scale(number.value, _term(v), at=at), value, report, plain=value.plain
             )
         case ast.Plus(left, right):
             both = _value(left, scope, report), _value(right, scope, report)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from schematic.core.diagnostics import Diagnostic, Report, error
 from schematic.core.source import Span
 from schematic.graph.checks import type_words
-from schematic.graph.hows import read_how, read_options
+from schematic.graph.hows import read_how
 from schematic.graph.model import Factor, Variable
+from schematic.graph.options import option_problems, read_options
 from schematic.graph.words import SETTINGS, unknown
 from schematic.syntax import ast
 
@@ -88,8 +89,8 @@ def _with_how(
 ) -> Factor:
     read = read_how(how, names.nets, report) if how and how.name.text not in names.broken else None
     new = read_options(replace(factor, how=read), options, names.indicator, report)
-    spans = {o.name.text: o.span for o in options}
-    report.add(*(p for p in option_problems(new, names.variables, spans)))
+    target = names.variables.get(factor.target.partition("[")[0])
+    report.add(*option_problems(new, target.type.kind if target else None, {o.name.text: o.span for o in options}))
     return new
 
 
@@ -191,41 +192,7 @@ def _check_parts(decl: ast.FactorDecl, names: Names, report: Report) -> None:
         return
     kind = names.variables[decl.target.name.text].type.kind
     if kind in ("real", "domain"):
-        words = (
-            f"`{decl.target.name.text}` is {kind}: its reverse has no bound" if kind == "real" else "not the indicator"
-        )
-        report.add(
-            error("SG214", decl.target.span, words, "the units of a binary, unit or category variable are predicted")
-        )
-
-
-# --- options that say nothing on their arrow -----------------------------------------------------------------------
-
-
-def option_problems(factor: Factor, variables: Mapping[str, Variable], spans: Mapping[str, Span]) -> list[Diagnostic]:
-    """Options that make no sense on the factor's arrow; `spans` are the places of those that were written."""
-    blue, hollow, dashed = factor.adversarial, factor.implicit, factor.process == "inference"
-    found = []
-    for option in ("perfect", "divergence", "temperature"):
-        if option in spans and not blue:
-            words = f"`{option}` belongs to a blue arrow, and `{factor.name}` is `{factor.mark}`"
-            found.append(error("SG115", spans[option], words, "delete it, or write `~>`"))
-    if "when" in spans and blue:
-        words = "a blue arrow tells the domains apart: it cannot live in one of them"
-        found.append(error("SG115", spans["when"], words, "delete `when`"))
-    if "weight" in spans and hollow and dashed:
-        words = "a hollow dashed factor has no term of its own to weigh"
-        found.append(error("SG115", spans["weight"], words, "`weight` belongs to what scores its target"))
-    if "beta" in spans and (blue or hollow or not dashed):
-        words = f"`beta` weighs what a dashed factor infers, and `{factor.name}` is `{factor.mark}`"
-        found.append(error("SG115", spans["beta"], words, "`weight` scales a factor's own term"))
-    if "gradient" in spans:
-        target = variables.get(factor.target.partition("[")[0])
-        kind = target.type.kind if target else "binary"
-        if blue or hollow or not dashed:
-            words = f"`gradient` is for a factor that draws, `-->`, and `{factor.name}` is `{factor.mark}`"
-            found.append(error("SG115", spans["gradient"], words, "delete it"))
-        elif kind in ("real", "unit"):
-            words = f"`gradient` is for a discrete variable, and `{factor.target}` is {kind}"
-            found.append(error("SG115", spans["gradient"], words, "its draws are reparameterized: delete it"))
-    return found
+        reason = "its reverse has no bound" if kind == "real" else "it labels the branches"
+        words = f"`{decl.target.name.text}` is {kind}: {reason}"
+        help = "the units of a binary, unit or category variable are predicted"
+        report.add(error("SG214", decl.target.span, words, help))

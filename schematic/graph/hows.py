@@ -1,15 +1,15 @@
-"""A factor's right side from the syntax tree: networks, families and the options of an arrow."""
+"""A factor's right side from the syntax tree: networks and families."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
 from schematic.core.diagnostics import Report, error
-from schematic.graph.model import Divergence, Factor, FamilyName, Gradient, How, Net, NetDeclaration, Value, Variable
-from schematic.graph.words import BUILT_IN, DIVERGENCES, FAMILIES, GRADIENTS, NETS, redefined, unknown
+from schematic.graph.model import FamilyName, How, Net, NetDeclaration, Value
+from schematic.graph.words import BUILT_IN, FAMILIES, NETS, redefined, unknown
 from schematic.nets.catalogue import argument_problem
 from schematic.syntax import ast
 
@@ -161,110 +161,3 @@ def read_declaration(decl: ast.NetDecl, nets: Collection[str], report: Report) -
         return None
     fixed = any(o.name.text == "fixed" for o in decl.options)
     return NetDeclaration(decl.name.text, net, tuple(g.text for g in decl.groups), fixed, span=decl.name.span)
-
-
-# --- options of an arrow ---------------------------------------------------------------------------------------
-
-
-def read_options(factor: Factor, options: tuple[ast.Option, ...], y: Variable | None, report: Report) -> Factor:
-    """The factor with these options and no others; those that are wrong are in the report and left out."""
-    plain = Factor(factor.name, factor.parents, factor.target, factor.process)
-    kept = {
-        k: getattr(plain, k)
-        for k in ("perfect", "fixed", "temperature", "weight", "beta", "when", "gradient", "divergence")
-    }
-    seen: set[str] = set()
-    for option in options:
-        name = option.name.text
-        if name in seen:
-            report.add(error("SG113", option.span, f"`{name}` is said twice"))
-            continue
-        seen.add(name)
-        value = _READERS[name](option, y, report)
-        if value is not None:
-            kept[name] = value
-    return replace(factor, **kept)
-
-
-def _flag(option: ast.Option, y: Variable | None, report: Report) -> bool:
-    return True
-
-
-def _number(option: ast.Option, y: Variable | None, report: Report) -> float | None:
-    name = option.name.text
-    value = option.args[0].value if isinstance(option.args[0], ast.Number) else -1.0
-    if value < 0 or (value == 0 and name == "temperature"):
-        words = "positive" if name == "temperature" else "zero or positive"
-        report.add(error("SG114", option.args[0].span, f"a {name} is {words}"))
-        return None
-    return value
-
-
-def _when(option: ast.Option, y: Variable | None, report: Report) -> int | None:
-    name, value = option.args
-    assert isinstance(name, ast.Call)
-    if y is None or name.name.text != y.name:
-        words = f"`{name.name.text}` is not the domain indicator"
-        help = f"`when {y.name} = ...`" if y else "declare one: `y : domain(fake, real)`"
-        report.add(error("SG107", name.span, words, help))
-        return None
-    values = y.type.values
-    if isinstance(value, ast.Call) and not value.parens and value.name.text in values:
-        return values.index(value.name.text)
-    text = value.name.text if isinstance(value, ast.Call) else ""
-    listing = f"{', '.join(values[:-1])} or {values[-1]}"
-    found = unknown("SG107", ast.Name(text, span=value.span), f"`{y.name}` is {listing}", values)
-    report.add(found)
-    return None
-
-
-def _gradient(option: ast.Option, y: Variable | None, report: Report) -> Gradient | None:
-    call = option.args[0]
-    assert isinstance(call, ast.Call)
-    name = call.name.text
-    if name not in GRADIENTS:
-        report.add(unknown("SG116", call.name, f"no gradient estimator `{name}`", GRADIENTS, listed="estimators"))
-        return None
-    match name, call.args, call.options:
-        case "gumbel", (ast.Number() as temperature,), () if temperature.value > 0:
-            return Gradient("gumbel", temperature.value, span=option.span)
-        case "gumbel", _, _:
-            report.add(error("SG114", call.span, "`gumbel` takes its temperature, a positive number", "`gumbel(0.5)`"))
-        case _, (), ():
-            return Gradient(cast(Any, name), span=option.span)
-        case _:
-            report.add(error("SG114", call.span, f"`{name}` takes nothing", f"`gradient {name}`"))
-    return None
-
-
-def _divergence(option: ast.Option, y: Variable | None, report: Report) -> Divergence | None:
-    call = option.args[0]
-    assert isinstance(call, ast.Call)
-    name = call.name.text
-    if name not in DIVERGENCES:
-        report.add(unknown("SG116", call.name, f"no divergence `{name}`", DIVERGENCES, listed="divergences"))
-        return None
-    match name, call.args, call.options:
-        case "wasserstein", (), ((key, ast.Number() as penalty),) if key.text == "penalty" and penalty.value >= 0:
-            return Divergence("wasserstein", penalty.value, span=option.span)
-        case "wasserstein", (), ():
-            return Divergence("wasserstein", 10.0, span=option.span)
-        case "wasserstein", _, _:
-            report.add(error("SG114", call.span, "`wasserstein` takes its penalty", "`wasserstein(penalty: 10)`"))
-        case _, (), ():
-            return Divergence(cast(Any, name), span=option.span)
-        case _:
-            report.add(error("SG114", call.span, f"`{name}` takes nothing", f"`divergence {name}`"))
-    return None
-
-
-_READERS: dict[str, Callable[[ast.Option, Variable | None, Report], Any]] = {
-    "perfect": _flag,
-    "fixed": _flag,
-    "temperature": _number,
-    "weight": _number,
-    "beta": _number,
-    "when": _when,
-    "gradient": _gradient,
-    "divergence": _divergence,
-}

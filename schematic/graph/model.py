@@ -294,8 +294,7 @@ class Sum(Placed):
     @property
     def labels(self) -> tuple[str, ...]:
         """What each term is called: its model's name if it is a plain one that occurs once, else its place from 1."""
-        names = [m.name for _, m in self.terms]
-        return tuple(n if n and names.count(n) == 1 else str(i) for i, n in enumerate(names, 1))
+        return tuple(m.name or str(i) for i, (_, m) in enumerate(self.terms, 1))
 
     @property
     def groups(self) -> tuple[str, ...]:

@@ -28,7 +28,10 @@ class _Shared:
 
 
 def add_terms(terms: Terms, span: Span = NOWHERE) -> Terms:
-    """The terms with the names under which they share. Raises SchematicError where they do not go together."""
+    """The terms with the names under which they share; a term whose own name is not alone has none.
+
+    Raises SchematicError where they do not go together.
+    """
     shared = _Shared()
     problems: list[Diagnostic] = []
     result = []
@@ -39,7 +42,8 @@ def add_terms(terms: Terms, span: Span = NOWHERE) -> Terms:
         result.append((weight, _named(shared, model, span, problems)))
     if problems:
         raise SchematicError(tuple(dict.fromkeys(problems)))
-    return tuple(result)
+    names = [model.name for _, model in result]
+    return tuple((c, m if names.count(m.name) == 1 else replace(m, name="")) for c, m in result)
 
 
 def _variable_problems(shared: _Shared, model: Model, label: str, span: Span) -> Iterator[Diagnostic]:

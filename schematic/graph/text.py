@@ -1,10 +1,19 @@
-"""A model as `.sg` source: reading it back gives an equal model, its log and places aside."""
+"""A model as `.sg` source: reading it back gives an equal model, its log and places aside.
+
+What a move left asleep is not printed: options that say nothing on their arrow now, and, for a built-in network that
+does not fit its ends, the default one stands, which is in force.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
+from schematic.graph.defaults import gave_way
 from schematic.graph.model import AnyModel, Data, Factor, How, Model, Net, Sum, Train, Type, Value, Variable
 from schematic.graph.model import NetDeclaration as Declaration
 from schematic.graph.model import Optimizer as Rule
+from schematic.graph.options import senseless
 from schematic.syntax import ast
 from schematic.syntax.format import format
 
@@ -38,9 +47,11 @@ def _sum(total: Sum) -> tuple[ast.TopLevel, ...]:
     declared: list[ast.TopLevel] = []
     expression: ast.ModelExpr | None = None
     for label, (weight, model) in zip(total.labels, total.terms, strict=True):
-        drawn = ast.Name(f"{total.name or 'M'}Term{label}" if label.isdigit() or label == total.name else label)
+        drawn = ast.Name(model.name or f"{total.name or 'M'}Term{label}")
         declared.append(ast.ModelDecl(drawn, _block(model)))
         term = _reading(model, drawn)
+        if not model.name and isinstance(term, ast.Ref):
+            term = ast.Restate(term, ast.Block(()))  # what is no plain name is called by its place
         if weight != 1 or len(total.terms) == 1:
             term = ast.Times(_number(weight), term)
         expression = term if expression is None else ast.Plus(expression, term)
@@ -56,7 +67,8 @@ def _block(model: Model) -> ast.Block:
     y = model.indicator
     statements: list[ast.Statement] = [_variable(v) for v in model.variables]
     statements += [_net_declaration(n) for n in model.nets]
-    statements += [_factor(f, y) for f in model.factors]
+    used = {name: net for name, (_, net) in gave_way(model).items()}
+    statements += [_factor(_awake(f, model, used.get(f.name)), y) for f in model.factors]
     if settings := _settings(model.train):
         statements.append(ast.Train(settings))
     return ast.Block(tuple(statements))
@@ -125,6 +137,15 @@ def _how(how: How) -> ast.Call | None:
 def _net_declaration(net: Declaration) -> ast.NetDecl:
     fixed = (ast.Option(ast.Name("fixed")),) if net.fixed else ()
     return ast.NetDecl(ast.Name(net.name), tuple(map(ast.Name, net.groups)), _net(net.net), fixed)
+
+
+def _awake(factor: Factor, model: Model, net: Net | None) -> Factor:
+    """The factor with what is in force on its arrow and between its ends."""
+    plain = Factor("", (), "", "generative")
+    asleep = senseless(factor, model.variable(factor.target).type.kind)
+    options: dict[str, Any] = {name: getattr(plain, name) for name in asleep}
+    how = factor.how if net is None or factor.how is None else replace(factor.how, net=net)
+    return replace(factor, how=how, **options)
 
 
 def _factor(factor: Factor, y: Variable | None) -> ast.FactorDecl:
