@@ -1,0 +1,269 @@
+"""What both Pyro programs write: the stacked rows, values of the data, distributions, and sites."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from schematic.calculus.terms import KL, Density
+from schematic.compiler import estimators
+from schematic.compiler.branches import Outer
+from schematic.compiler.emit_text import TAKEN, WIDTH, comment, indent, local, noted, number, quoted, unique
+from schematic.compiler.program import Conditional, Plan, Term
+from schematic.compiler.pyro_reading import Reading
+from schematic.graph.model import Factor, Variable
+
+OWN = frozenset(("rows", "like", "weight", "poutine", "kl_divergence"))
+AUX = 'infer={"is_auxiliary": True}'
+
+
+def terms(plan: Plan) -> tuple[Term, ...]:
+    """The summands of the groups that do not judge."""
+    judges = {f.group for f in plan.model.factors if f.adversarial}
+    return tuple(t for u in plan.updates if not judges & set(u.groups) for t in u.terms)
+
+
+def elbo(plan: Plan) -> str:
+    """The estimator of pyro.infer that computes what `objective` does."""
+    how = {d.how for b in plan.branches for d in b.draws}
+    if "enumerate" in how:
+        return "TraceEnum_ELBO"
+    closed = any(t.how == "closed" for t in terms(plan))
+    return "TraceMeanField_ELBO" if closed and "score" not in how else "Trace_ELBO"
+
+
+@dataclass
+class Program:
+    """What both programs write: the stacked rows, values of the data, distributions, and sites."""
+
+    r: Reading
+    lines: list[str] = field(default_factory=list)
+    locals: dict[str, str] = field(default_factory=dict)
+    done: dict[str, str] = field(default_factory=dict)  # variables and the local that holds them
+    open: list[str] = field(default_factory=list)
+
+    # --- names and shapes -------------------------------------------------------------------------------
+
+    def name(self, key: str) -> str:
+        """The local variable for a key: `z`, or `z_fake` for `z.fake`."""
+        if key not in self.locals:
+            wanted = local(key.replace(".", "_"))
+            self.locals[key] = unique(wanted, (*OWN, *TAKEN - {wanted}, *self.locals.values()))
+        return self.locals[key]
+
+    @property
+    def y(self) -> str:
+        return self.name(self.r.y or "y")
+
+    @property
+    def count(self) -> str:
+        """The number of rows, as the code names it."""
+        return "n" if len(self.r.cells) == 1 else "rows"
+
+    @property
+    def first(self) -> str:
+        return f"batch[{quoted(self.r.plan.fields[0][0])}]"
+
+    def conditional(self, f: Factor) -> Conditional:
+        return self.r.plan.conditional(f.name)
+
+    def here(self, cells: Sequence[int]) -> str:
+        """The rows of some cells as a condition on y; '' for all rows."""
+        values = {self.r.cells[i].y or 0 for i in cells}
+        if values == {c.y or 0 for c in self.r.cells}:
+            return ""
+        return " | ".join(f"({self.y} == {v})" if len(values) > 1 else f"{self.y} == {v}" for v in sorted(values))
+
+    def stacked(self, parts: Sequence[str]) -> str:
+        return parts[0] if len(parts) == 1 else f"torch.cat(({', '.join(parts)}))"
+
+    def fields(self, v: Variable) -> str:
+        """The data of a variable over all rows; zeros in cells that do not read it."""
+        fields = [None if v.data is None else v.data.fields[(c.y or 0) if v.data.given else 0] for c in self.r.cells]
+        if self.r.weighed and v.data is not None and v.data.given:
+            fields = [v.data.fields[c.origin or 0] for c in self.r.cells]
+        read = dict(self.r.plan.fields)
+        known = next(f for f in fields if f in read)
+        return self.stacked(
+            [f"batch[{quoted(f)}]" if f in read else f"torch.zeros_like(batch[{quoted(known)}])" for f in fields]
+        )
+
+    # --- distributions ----------------------------------------------------------------------------------
+
+    def prior(self, v: Variable, count: str = "") -> str:
+        """The explicit prior over all rows."""
+        p = estimators.prior_of(v.type, v.prior)
+        size = ", ".join(map(str, (count or self.count, *v.type.event_shape)))
+        first = float(p.args[0]) if p.args else 1.0
+        whole = f"({size}{'' if v.type.event_shape else ','})"
+        known = {0.0: f"torch.zeros({size}, **like)", 1.0: f"torch.ones({size}, **like)"}
+        args = ", ".join((known.get(first, f"torch.full({whole}, {first}, **like)"), *map(number, p.args[1:])))
+        if p.family == "Categorical":
+            return self.joined(f"dist.OneHotCategorical(probs={args}, validate_args=False)", len(v.type.shape))
+        return self.joined(f"dist.{p.family}({args}, validate_args=False)", len(v.type.shape))
+
+    def idle(self, v: Variable) -> str:
+        """A distribution that scores nothing: the value comes from the guide."""
+        size = ", ".join(map(str, (self.count, *v.type.event_shape)))
+        built = f"dist.Normal(torch.zeros({size}, **like), 1.0, validate_args=False)"
+        return f"{self.joined(built, len(v.type.event_shape))}.mask(False)"
+
+    def even(self) -> str:
+        """p(y), uniform."""
+        return f"dist.Bernoulli(torch.full(({self.count},), 0.5, **like), validate_args=False)"
+
+    def joined(self, built: str, dims: int) -> str:
+        return f"{built}.to_event({dims})" if dims else built
+
+    def delta(self, v: Variable, value: str, density: str = "") -> str:
+        extra = f", log_density={density}" if density else ""
+        dims = len(v.type.event_shape)
+        return f"dist.Delta({value}{extra}{f', event_dim={dims}' if dims else ''}, validate_args=False)"
+
+    def call(self, f: Factor) -> str:
+        """The factor's module at its parents' values."""
+        parents = ", ".join(self.value(p) for p in self.r.graph.parents(f))
+        called = parents or f"batch=({self.count},)"
+        if not self.held(f):
+            return f"self.{f.attribute}({called})"
+        frozen = f"{{key: p.detach() for key, p in self.{f.attribute}.named_parameters()}}"
+        values = f"({parents},)" if parents else f'(), {{"batch": ({self.count},)}}'
+        return f"torch.func.functional_call(self.{f.attribute}, {frozen}, {values})"
+
+    def held(self, f: Factor) -> bool:
+        """Another factor's group trains a net of this one: gradient passes to the values alone."""
+        return any(c.frozen and c.density.factor == f.name for t in terms(self.r.plan) for c in t.calls)
+
+    # --- divergences in closed form ---------------------------------------------------------------------
+
+    def pair(self, f: Factor) -> Density | None:
+        """What the objective's closed divergence holds against an inference factor; None where there is none."""
+        atoms = (t.atom for t in terms(self.r.plan) if t.how == "closed")
+        return next((a.right for a in atoms if isinstance(a, KL) and a.left.factor == f.name), None)
+
+    def apart(self, f: Factor) -> bool:
+        """The closed divergence is a factor of the guide, since the estimator would sample it."""
+        ways = self.r.origins(f.target)
+        discrete = self.how(f) in ("enumerate", "score", "sample")
+        natural = discrete or (elbo(self.r.plan) == "TraceMeanField_ELBO" and len(ways) == 1 and self.how(f) == "path")
+        return self.pair(f) is not None and not natural
+
+    def how(self, f: Factor) -> estimators.How:
+        """How the plan draws it."""
+        drawn = (d for b in self.r.plan.branches for d in b.draws if d.density.factor == f.name and not d.outer)
+        return next((d.how for d in drawn), "path")
+
+    def wrap(self, fn: str, v: Variable, masked: bool, scored: bool) -> str:
+        """TraceMeanField_ELBO takes a closed form wherever both distributions are masked, or neither is: one more
+        mask(True) makes them alike where the objective has a closed form, and unlike where it samples."""
+        ways = self.r.origins(v.name)
+        way = ways[0]
+        if elbo(self.r.plan) != "TraceMeanField_ELBO" or len(ways) > 1 or isinstance(way, Outer) or way is None:
+            return fn
+        if isinstance(way, Factor) and (way.process == "generative" or self.how(way) != "path"):
+            return fn
+        guide = isinstance(way, Factor) and self.r.y in way.parents
+        closed = scored and isinstance(way, Factor) and self.pair(way) is not None
+        return fn if (guide == masked) == closed else f"{fn}.mask(True)"
+
+    # --- sites ------------------------------------------------------------------------------------------
+
+    def site(self, key: str, fn: str, *options: str, scale: str = "", mask: str = "", into: str | None = "") -> None:
+        """`z = pyro.sample("z", fn)`, under its scale and mask; `into` None keeps no value."""
+        code = f"pyro.sample({', '.join((quoted(key), fn, *options))})"
+        target = self.name(key) if into == "" else into
+        line = f"{target} = {code}" if target else code
+        around = [f"poutine.mask(mask={mask})"] if mask else []
+        around += [f"poutine.scale(scale={scale})"] if scale else []
+        self.lines += [f"with {', '.join(around)}:", f"    {line}"] if around else [line]
+
+    def scale(self, factor: float) -> str:
+        """A scale, in reading 3 times the adversary's weight."""
+        weight = "weight" if self.weighs else ""
+        return weight if factor == 1 else f"{number(factor)} * {weight}" if weight else number(factor)
+
+    @property
+    def weighs(self) -> bool:
+        return self.r.weighed and not self.r.graph.blue[0].perfect
+
+    def weight(self, logits: str) -> str:
+        """b^r(y | .), which passes no gradient."""
+        heat = self.r.graph.blue[0].temperature
+        return f"torch.sigmoid((1 - 2 * {self.y}) * {logits}{'' if heat == 1 else f' / {number(heat)}'}).detach()"
+
+    def value(self, variable: str) -> str:
+        raise NotImplementedError
+
+    def masked(self, fn: str, f: Factor, cells: Sequence[int]) -> str:
+        """The factor with its rows chosen by y if y is among its parents, so that the arrow from y is there."""
+        if self.r.y not in f.parents:
+            return fn
+        return f"{fn}.mask({self.here(cells) or f'{self.y} >= 0'})"
+
+    def frame(self, name: str, doc: str) -> list[str]:
+        """The method around the sites."""
+        body = "\n".join(self.lines)
+        start = [f"def {name}(self, batch: dict[str, Tensor]) -> None:", f'    """{doc}"""']
+        start += [f"    n = len({self.first})"]
+        if "**like" in body or self.r.y:
+            start.append(f'    like = {{"dtype": {self.first}.dtype, "device": {self.first}.device}}')
+        if self.r.y:
+            values = ", ".join(f"{float(c.y or 0)}" for c in self.r.cells)
+            repeated = f"torch.tensor([{values}], **like).repeat_interleave(n)"
+            start += indent(noted(f"{self.y} = {repeated}", comment(self.blocks())))
+        if len(self.r.cells) > 1:
+            start.append(f"    rows = {len(self.r.cells)} * n")
+        sites = [piece for line in self.lines for piece in self.broken(line)]
+        plate = quoted(unique("batch", (v.name for v in self.r.plan.model.variables)))
+        return [*start, f"    with pyro.plate({plate}, {self.count}, dim=-1):", *indent(sites, 2)]
+
+    def broken(self, line: str) -> list[str]:
+        """A line over several ones where it is too long."""
+        code = line.lstrip()
+        if code.startswith("with ") or "  # " in code:
+            return [line]
+        depth = (len(line) - len(code)) // 4
+        return indent(broken(code, WIDTH - 4 - 4 * depth), depth)
+
+    def blocks(self) -> str:
+        """What the rows are, block by block."""
+        y = self.r.plan.model.indicator
+        names = y.type.values if y else ()
+        cells = self.r.cells
+        if self.r.weighed:
+            return "the rows: " + ", ".join(
+                f"{names[c.origin or 0]} samples at {self.r.y}={names[c.y or 0]}" for c in cells
+            )
+        return "the rows: " + ", ".join(names[c.y or 0] for c in cells)
+
+
+def broken(code: str, width: int) -> list[str]:
+    """A statement over several lines where it is too long: the arguments of its first call, one a line."""
+    group = _brackets(code)
+    if len(code) <= width or group is None:
+        return [code]
+    start, end, cuts = group
+    edges = [start, *cuts, end]
+    parts = [code[a + 1 : b].strip() for a, b in pairwise(edges)]
+    inner = [line for part in parts if part for line in broken(f"{part},", width - 4)]
+    return [code[: start + 1], *indent(inner), code[end:]]
+
+
+def _brackets(code: str) -> tuple[int, int, list[int]] | None:
+    """The first bracket, its partner, and the commas between them that separate its arguments."""
+    start, depth, cuts, text = -1, 0, list[int](), False
+    for i, c in enumerate(code):
+        text ^= c == '"'
+        if text:
+            continue
+        if c in "([{":
+            depth += 1
+            start = i if start < 0 else start
+        elif c in ")]}":
+            depth -= 1
+            if depth == 0:
+                return start, i, cuts
+        elif c == "," and depth == 1:
+            cuts.append(i)
+    return None
