@@ -11,6 +11,8 @@ from schematic.core.names import did_you_mean
 from schematic.graph.model import ADVERSARIAL, DENSITY, Optimizer
 from schematic.runtime.errors import RunError
 
+FUSED = ("cpu", "cuda", "mps", "xpu")  # the devices for which torch has the fused kernel
+
 
 def resolve(
     groups: Iterable[str], adversarial: bool, *settings: Sequence[tuple[str, Optimizer]]
@@ -30,7 +32,8 @@ def build(optimizer: Optimizer, parameters: Sequence[nn.Parameter]) -> torch.opt
     """A torch optimizer that maximizes. Fused or foreach: a step is a few kernels, whatever the number of tensors."""
     match optimizer.name:
         case "adam":
-            return torch.optim.Adam(parameters, optimizer.rate, optimizer.betas, maximize=True, fused=True)
+            fused = all(p.device.type in FUSED for p in parameters)
+            return torch.optim.Adam(parameters, optimizer.rate, optimizer.betas, maximize=True, fused=fused)
         case "sgd":
             return torch.optim.SGD(parameters, optimizer.rate, maximize=True, foreach=True)
         case "rmsprop":
