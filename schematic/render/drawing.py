@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -76,9 +75,11 @@ def render(model: AnyModel, path: str | Path, *, scale: float = 2.0) -> Path:
 
     Raises: ValueError for a suffix that is no format.
     """
+    from tempfile import mkstemp
+
     path = Path(path)
     found = draw(model, path.suffix.lower().removeprefix("."), scale=scale)  # type: ignore[arg-type]
-    handle, partly = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, partly = mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(found.encode() if isinstance(found, str) else found)

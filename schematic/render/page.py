@@ -25,10 +25,12 @@ body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
   max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 h1, h2 { font-weight: 600; line-height: 1.2 } h2 { margin-top: 2.5rem }
 figure { margin: 1rem 0; overflow-x: auto } figure > svg { max-width: 100%; height: auto }
-.formula { display: block; overflow-x: auto; margin: .35rem 0 }
+.formula { display: flex; align-items: center; overflow-x: auto; margin: .35rem 0 }
 .inline { display: inline-block; vertical-align: middle }
 .formula svg, .inline svg { fill: currentColor; display: block }
-.next > .formula:first-of-type::before { content: "=" ; float: left; width: 1.5rem }
+.formula svg { flex: none }
+.next > .formula { padding-left: 1.5rem } .next > .formula:first-of-type { padding-left: 0 }
+.next > .formula:first-of-type::before { content: "="; flex: none; width: 1.5rem }
 .next { border-left: 2px solid var(--line); padding-left: 1rem; margin: 1rem 0 }
 .reason { color: var(--soft); font-size: .9rem } .reason b { color: var(--ink); font-weight: 600 }
 .result { background: var(--card); padding: .5rem 1rem; border-radius: .5rem }

@@ -103,7 +103,7 @@ def _majorize(distances: Matrix, order: Sequence[int]) -> list[Point]:
                 y += weight * (spots[j][1] + dy * pull)
                 total += weight
             spots[i] = x / total, y / total
-        if max(_length(a, b) for a, b in zip(before, spots, strict=True)) < 1e-7:
+        if max(_length(a, b) for a, b in zip(before, spots, strict=True)) < 1e-6:
             break
     return spots
 

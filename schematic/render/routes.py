@@ -267,7 +267,7 @@ def _pair_cost(a: Arc, one: Wire, b: Arc, other: Wire, gap: float) -> float:
         cost += _shortfall(closest, gap, 12.0)
     for p in (a.a, a.d):
         for q in (b.a, b.d):
-            cost += _shortfall(hypot(p[0] - q[0], p[1] - q[1]), 15.0, 8.0)
+            cost += _shortfall(hypot(p[0] - q[0], p[1] - q[1]), 16.5, 10.0)
     if a.box.meets(b.box):
         cost += 120.0 * _crossings(a.coarse, b.coarse)
     return cost

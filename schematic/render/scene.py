@@ -10,7 +10,7 @@ from schematic.graph.model import AnyModel, Model, Sum
 from schematic.render.geometry import Arc, Box, Point, around, moved, normal, unit
 from schematic.render.glyphs import Command, Formula, formula
 from schematic.render.picture import Arrow, Picture, picture
-from schematic.render.places import places
+from schematic.render.places import SPACING, places
 from schematic.render.routes import RADIUS, Disc, Layout, Size, Wire, layout
 
 Ink = Literal["ink", "blue", "page", "shade"]
@@ -116,7 +116,10 @@ def _panel(model: Model, sign: str) -> Panel:
     # Data stand to the right: the order in which a generator's arrows are read.
     rightward = [1.0 if v.data is not None else 0.0 for v in model.variables]
     spots = places(len(names), drawn.pairs, drawn.anchor, rightward)
-    discs = [Disc(p, max(0.0, f.width / 2 + 9 - RADIUS)) for p, f in zip(spots, names, strict=True)]
+    reaches = [max(0.0, f.width / 2 + 9 - RADIUS) for f in names]
+    # Long names are wide nodes: columns stand so much farther apart.
+    stretch = 1 + 2 * max(reaches) / SPACING
+    discs = [Disc((round(x * stretch, 1), y), reach) for (x, y), reach in zip(spots, reaches, strict=True)]
     wires = [Wire(a.source, a.target, a.factor) for a in drawn.arrows]
     found = layout(discs, wires, [Size(f.width, f.height) for f in labels])
     return Panel(model, drawn, found, _extent(found), sign)
