@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from schematic.core.diagnostics import Diagnostic, error
-from schematic.core.names import GREEK
+from schematic.core.names import GREEK, RESERVED
 from schematic.core.source import Source, Span
 from schematic.syntax.tokens import NOT_A_TOKEN, short
 
@@ -139,7 +139,8 @@ def _number(match: re.Match[str], span: Span) -> Mended:
         words = f"`{short(run)}` is neither a number nor a name"
         name = f"{apart[2]}{apart[1]}"
         help = f"`{short(apart[1])} {short(apart[2])}`" + (f", or, as a name, `{name}`" if _short_name(name) else "")
-        return Mended(error("SG024", span, words, help), (apart[1], apart[2]), span.end)
+        texts = (apart[1], apart[2]) if apart[2] in RESERVED else (apart[1],)
+        return Mended(error("SG024", span, words, help), texts, span.end)
     help = "`12`, `0.5`, `2e-4` are numbers"
     if span.start and span.source.text[span.start - 1] == ".":
         return Mended(error("SG024", span, "a name has one suffix, a name or an integer", ""), ("1",), span.end)

@@ -83,8 +83,8 @@ class _Reading:
         while True:
             try:
                 result = self._feed(self._tokens[place])
-            except UnexpectedToken as problem:
-                resume = self._recover(place, frozenset(problem.expected))
+            except UnexpectedToken:
+                resume = self._recover(place)
             except Slip as slip:
                 self._report.add(slip.diagnostic)
                 self._unwind()
@@ -107,9 +107,9 @@ class _Reading:
 
     # --- after an error -----------------------------------------------------------------------------------
 
-    def _recover(self, place: int, expected: frozenset[str]) -> int:
+    def _recover(self, place: int) -> int:
         """Reports the failure at a token; returns where reading goes on."""
-        failure = self._failure(place, expected)
+        failure = self._failure(place, frozenset(self._parser.accepts()))
         verdict = explain(failure)
         self._report.add(verdict.diagnostic)
         self._mended[failure.begin] += 1
@@ -163,7 +163,7 @@ class _Reading:
         """Into the block of a model or training statement whose head was given up, if it has one."""
         tokens, begin = self._tokens, failure.begin
         opener = tokens[begin]
-        if begin == failure.place or opener.type not in ("MODEL", "TRAIN"):
+        if failure.complete or begin == failure.place or opener.type not in ("MODEL", "TRAIN"):
             return None
         for place in range(failure.place, len(tokens)):
             if tokens[place].type == "LBRACE":

@@ -143,6 +143,8 @@ def _nothing_follows(at: Failure) -> Verdict | None:
     resume = place if back else None
     if sign.type == "EQUAL":
         when = at.tokens[place - 3] if place > at.begin + 3 and at.tokens[place - 3].type == "WHEN" else None
+        if when and back and not begins_line(at.tokens, place):
+            return None
         words, help = _NEEDS["WHEN"] if when else _AFTER_EQUAL[_kind(at)]
         problem = error("SG034", when.span, words, help) if when else error("SG011", sign.span, words, help)
         return Verdict(problem, resume=resume)
