@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from schematic.calculus.rules import Context, derive, needs, places, tidy, trim
-from schematic.calculus.terms import KL, Add, Density, Expect, Log, Mass, Objective, Scale, Summand, Term
+from schematic.calculus.terms import KL, Add, Density, Expect, Log, Mass, Objective, Scale, Summand, Term, substitute
 from schematic.compiler.brackets import bracket, number, open_y, unpriced
 from schematic.compiler.branches import (
     Branch,
@@ -115,7 +115,7 @@ def judge_term(g: Graph, side: Process, phi: str, report: Report) -> Term:
     def stopped(f: Factor) -> bool:
         return not (f.implicit and f.group == phi)
 
-    cases = [_branch(g, b, wants[b], _read_all(g, body), stopped, report) for b in g.branches]
+    cases = [_branch(g, b, wants[b], _mentioned(g, body, b), stopped, report) for b in g.branches]
     return _open(g, cases, g.y, body)
 
 
@@ -133,7 +133,7 @@ def others_term(g: Graph, side: Process, report: Report) -> Term:
         body.append(Scale(number(f.weight), Log(replace(blue_density(g, f), reverse=True, temperature=f.temperature))))
     wants = tuple(p for f in g.blue for p in g.parents(f))
     cases = [
-        _branch(g, b, (*wants, *_read(g, [e.density for e in entries[b]])), _read_all(g, body), _passes, report)
+        _branch(g, b, (*wants, *_read(g, [e.density for e in entries[b]])), _mentioned(g, body, b), _passes, report)
         for b in g.branches
     ]
     if g.y is None:
@@ -153,6 +153,12 @@ def _read(g: Graph, found: Iterable[Density]) -> tuple[str, ...]:
 def _read_all(g: Graph, body: list[Term]) -> tuple[str, ...]:
     names = needs(Add(tuple(body))) | {t for k in body for t in _targets(k)}
     return tuple(v for v in g.variables if v in names and v != g.y)
+
+
+def _mentioned(g: Graph, body: list[Term], branch: Branch) -> tuple[str, ...]:
+    """The variables of the terms that stand in a branch, those included that are degenerate there."""
+    here = [t if g.y is None or branch is None else substitute(t, g.y, branch) for t in body]
+    return _read_all(g, here)
 
 
 def _targets(term: Term) -> tuple[str, ...]:
@@ -260,9 +266,11 @@ def weighed_term(g: Graph, report: Report) -> Term:
     for y in g.branches:
         check_bracket(g, y, parts[y].source, report)
     body = list(open_y(g, entries))
-    mentioned = _read_all(g, body)
-    inner = [_inner(g, y, parts[y], _read(g, [e.density for e in entries[y]]), mentioned, report) for y in g.branches]
-    read = {*mentioned, *(v for case in inner for d in case for v in d.given)}
+    mentioned = {y: _mentioned(g, body, y) for y in g.branches}
+    inner = [
+        _inner(g, y, parts[y], _read(g, [e.density for e in entries[y]]), mentioned[y], report) for y in g.branches
+    ]
+    read = {*(v for names in mentioned.values() for v in names), *(v for case in inner for d in case for v in d.given)}
     carried = {v for p in parts.values() for v in p.carried if v in read} | set(g.parents(b))
     outer = [_outer(g, o or 0, frozenset(carried), report) for o in g.branches]
     reads = (*g.parents(b), origin) if b.perfect else g.parents(b)
