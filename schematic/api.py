@@ -13,7 +13,7 @@ from schematic.calculus.terms import Derivation, Term
 from schematic.calculus.terms import Objective as Derived
 from schematic.core.diagnostics import Diagnostic, Report, SchematicError, in_order
 from schematic.core.source import Source
-from schematic.graph import algebra
+from schematic.graph import algebra, optimizers
 from schematic.graph.model import AnyModel, Assumption
 from schematic.graph.model import Model as Drawn
 
@@ -226,7 +226,5 @@ def train(
     from schematic.runtime.prepare import Settings
 
     settings = Settings(data, device, epochs, steps, batch, seed)
-    picture = svg(model.drawn)
-    return runtime.train(
-        program, out=Path(out), spec=str(model), drawing=picture, block=model.drawn.train, settings=settings
-    )
+    picture, block = svg(model.drawn), optimizers.settings(model.drawn)
+    return runtime.train(program, out=Path(out), spec=str(model), drawing=picture, block=block, settings=settings)

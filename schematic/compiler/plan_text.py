@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from schematic.calculus.text import density_text, text
 from schematic.calculus.text import lines as formula
 from schematic.compiler.program import Branch, Drawn, Plan, Update
-from schematic.graph.model import ADVERSARIAL, DENSITY, Optimizer
+from schematic.graph import optimizers as defaults
+from schematic.graph.model import Optimizer
 
 HOW = {
     "data": "from the batch",
@@ -44,10 +45,7 @@ def table(plan: Plan) -> tuple[Row, ...]:
 
 def optimizers(plan: Plan, u: Update) -> str:
     """What the file sets, else the default of its kind of model."""
-    judges = any(k.factor.adversarial and k.trained for k in plan.conditionals)
-    default = ADVERSARIAL if judges else DENSITY
-    chosen = dict(plan.model.train.optimizers)
-    shown = {g: optimizer(chosen.get(g, default)) for g in u.groups}
+    shown = {g: optimizer(defaults.optimizer(plan.model, g)) for g in u.groups}
     if len(set(shown.values())) == 1:
         return shown[u.groups[0]]
     return ", ".join(f"{g} {o}" for g, o in shown.items())

@@ -196,12 +196,6 @@ class Optimizer(Placed):
         return f"{self.name}({', '.join(f'{r:g}' for r in rates)})"
 
 
-ADVERSARIAL = Optimizer("adam", 2e-4, (0.5, 0.999))
-"""Where nothing is set and a discriminator is trained (Radford et al., 2015, section 4)."""
-DENSITY = Optimizer("adam", 1e-3, (0.9, 0.999))
-"""Where nothing is set and none is (Kingma and Ba, 2015, section 2)."""
-
-
 @dataclass(frozen=True)
 class Train(Placed):
     """Training settings; None and empty: not set. `data` is a source, or (set, source) pairs."""

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from schematic.calculus.terms import Density, Objective, densities
-from schematic.graph.model import ADVERSARIAL, DENSITY, AnyModel, Factor, Model, Optimizer, Sum
+from schematic.graph.model import AnyModel, Factor, Model, Optimizer, Sum
+from schematic.graph.optimizers import optimizer
 from schematic.render.picture import Label, label
 
 
@@ -51,7 +52,7 @@ def _row(model: AnyModel, terms: tuple[Model, ...], objective: Objective) -> Upd
             moved[label(owner, f)] = None
         elif f.name in read:
             held[Held(label(owner, f), reason)] = None
-    optimizers = tuple((g, _optimizer(model, terms, g)) for g in objective.groups)
+    optimizers = tuple((g, optimizer(model, g)) for g in objective.groups)
     return UpdateRow(objective, tuple(moved), optimizers, tuple(dict.fromkeys(_stopped(objective))), tuple(held))
 
 
@@ -62,11 +63,6 @@ def _reason(factor: Factor, groups: tuple[str, ...]) -> str:
     if factor.fixed:
         return "fixed"
     return "" if factor.group in groups else "trained in another update"
-
-
-def _optimizer(model: AnyModel, terms: tuple[Model, ...], group: str) -> Optimizer:
-    judged = any(f.adversarial and not f.perfect and not f.fixed for m in terms for f in m.factors)
-    return dict(model.train.optimizers).get(group, ADVERSARIAL if judged else DENSITY)
 
 
 def _stopped(objective: Objective) -> Iterator[Density]:

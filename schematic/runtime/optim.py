@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import nn
 
 from schematic.core.names import did_you_mean
-from schematic.graph.model import ADVERSARIAL, DENSITY, Optimizer
+from schematic.graph.model import Optimizer
+from schematic.graph.optimizers import ADVERSARIAL, DENSITY
 from schematic.runtime.errors import RunError
 
 FUSED = ("cpu", "cuda", "mps", "xpu")  # the devices for which torch has the fused kernel
 
 
-def resolve(
-    groups: Iterable[str], adversarial: bool, *settings: Sequence[tuple[str, Optimizer]]
-) -> dict[str, Optimizer]:
-    """The optimizer of each group: the last setting that names it, else the default. Raises RunError for no group."""
-    names = list(groups)
-    chosen = {group: setting for setting_ in settings for group, setting in setting_}
-    for group in chosen:
-        if group not in names:
-            help = did_you_mean(group, names) or f"groups: {', '.join(names)}"
+Settings = Sequence[tuple[str, Optimizer]]
+
+
+def resolve(groups: Collection[str], adversarial: bool, file: Settings, asked: Settings) -> dict[str, Optimizer]:
+    """The optimizer of each trained group: what is asked, else what the file says, else the default of its kind.
+
+    A file may speak of groups that train nothing (a perfect discriminator's). Raises RunError where what is asked does.
+    """
+    for group, _ in asked:
+        if group not in groups:
+            help = did_you_mean(group, groups) or f"groups: {', '.join(groups)}"
             raise RunError(f"an optimizer is set for `{group}`, which is no group that is trained", help)
     default = ADVERSARIAL if adversarial else DENSITY
-    return {group: chosen.get(group, default) for group in names}
+    chosen = {**dict(file), **dict(asked)}
+    return {group: chosen.get(group, default) for group in groups}
 
 
 def build(optimizer: Optimizer, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
