@@ -71,7 +71,7 @@ class Guide(Program):
                 f".reshape({self.count}, {', '.join('1' for _ in v.type.event_shape)})" if v.type.event_shape else ""
             )
             value = f"torch.where(({rows}){event}, {code}, {value})"
-        self.site(v.name, self.delta(v, value))
+        self.site(v.name, self.pointed(v, self.delta(v, value)))
         return name
 
     def part(self, v: Variable, way: Source) -> str:
@@ -105,15 +105,18 @@ class Guide(Program):
         entropy = self.entropy(f)
         how = self.how(f)
         if f.implicit or (how == "map" and entropy is None):
-            self.site(v.name, self.masked(self.delta(v, self.point(f)), f, cells))
+            fn = self.masked(self.delta(v, self.point(f)), f, cells)
+            self.site(v.name, self.pointed(v, fn, self.r.y in f.parents))
             return
-        self.lines.append(f"{name}_given = {self.call(f)}")
-        self.lines.append(f"{name} = {self.relaxed(f, f'{name}_given', how)}")
+        given = self.name(f"{v.name}.given")
+        self.lines += [f"{given} = {self.call(f)}", f"{name} = {self.relaxed(f, given, how)}"]
         if self.apart(f):
-            self.divergence(v, f, f"{name}_given")
-        density = f"{name}_given.log_prob({name})" if entropy is not None and not self.apart(f) else ""
+            self.divergence(v, f, given)
+        density = f"{given}.log_prob({name})" if entropy is not None and not self.apart(f) else ""
+        fn = self.masked(self.delta(v, name, density), f, cells)
+        rows = "" if self.r.y in f.parents or not density else self.here(cells)
         scale = self.scale(entropy or 1.0) if density else ""
-        self.site(v.name, self.masked(self.delta(v, name, density), f, cells), scale=scale)
+        self.site(v.name, self.pointed(v, fn, self.r.y in f.parents), scale=scale, mask=rows)
 
     def relaxed(self, f: Factor, given: str, how: str) -> str:
         logits = f"{given}.base_dist.logits" if rank(self.conditional(f)) else f"{given}.logits"
@@ -155,7 +158,7 @@ class Guide(Program):
         size, shape = estimators.values(v.type), ", ".join(map(str, v.type.shape))
         given, table, code = (self.name(f"{v.name}.{part}") for part in ("given", "values", "code"))
         every = f"torch.cartesian_prod(*(torch.arange({classes}, device=like['device']),) * {prod(v.type.shape)})"
-        every = f"{every}.reshape({size}, {shape})".replace("'", '"')
+        every = f"{every}.reshape({size}, -1).flip(-1).reshape({size}, {shape})".replace("'", '"')
         event = ", ".join(map(str, v.type.event_shape))
         self.lines += [
             f"{given} = {fn}",
@@ -202,7 +205,7 @@ class Guide(Program):
             name = self.name(v.name)
             self.lines.append(f"{name} = {self.stacked([self.outer_value(v, c) for c in self.r.cells])}")
             if self.r.random_outer(v.name):
-                self.site(f"{v.name}.outer", self.delta(v, name), into=None)
+                self.site(f"{v.name}.outer", f"{self.delta(v, name)}.mask(True)", into=None)
             self.site(v.name, self.delta(v, name), f"obs={name}", AUX)
             self.done[v.name] = name
 

@@ -37,7 +37,7 @@ class Model(Program):
         if variable in self.open:  # it scores what it is scored from: its value first
             self.done[variable] = self.known(v) or self.name(v.name)
             if not self.known(v):
-                self.site(v.name, self.wrap(self.idle(v), v, True, False))
+                self.site(v.name, self.wrap(self.idle(v), v, False, False), mask="False")
             return self.done[variable]
         self.open.append(variable)
         self.variable(v)
@@ -61,7 +61,7 @@ class Model(Program):
         if known:
             self.site(v.name, self.delta(v, known), f"obs={known}")
         else:
-            self.site(v.name, self.wrap(self.idle(v), v, True, False))
+            self.site(v.name, self.wrap(self.idle(v), v, False, False), mask="False")
 
     def score(self, v: Variable, s: Score) -> None:
         """One density of a variable, in the cells that have it."""
@@ -103,7 +103,7 @@ class Model(Program):
         for v in self.r.variables:
             if any(isinstance(w, Outer) for w in self.r.origins(v.name)):
                 if self.r.random_outer(v.name):
-                    self.site(f"{v.name}.outer", self.idle(v))
+                    self.site(f"{v.name}.outer", self.idle(v), mask="False")
                 else:
                     self.lines.append(f"{self.name(f'{v.name}.outer')} = {self.outer_data(v)}")
         self.site(self.r.y or "", self.even(), f"obs={self.y}", mask="False")

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from schematic.calculus.terms import KL, Density
 from schematic.compiler import estimators
-from schematic.compiler.branches import Outer
+from schematic.compiler.branches import Given
 from schematic.compiler.emit_text import TAKEN, WIDTH, comment, indent, local, noted, number, quoted, unique
 from schematic.compiler.program import Conditional, Plan, Term
 from schematic.compiler.pyro_reading import Reading
@@ -104,10 +104,10 @@ class Program:
         return self.joined(f"dist.{p.family}({args}, validate_args=False)", len(v.type.shape))
 
     def idle(self, v: Variable) -> str:
-        """A distribution that scores nothing: the value comes from the guide."""
+        """The distribution of a site that scores nothing: its value comes from the guide."""
         size = ", ".join(map(str, (self.count, *v.type.event_shape)))
         built = f"dist.Normal(torch.zeros({size}, **like), 1.0, validate_args=False)"
-        return f"{self.joined(built, len(v.type.event_shape))}.mask(False)"
+        return self.joined(built, len(v.type.event_shape))
 
     def even(self) -> str:
         """p(y), uniform."""
@@ -154,18 +154,31 @@ class Program:
         drawn = (d for b in self.r.plan.branches for d in b.draws if d.density.factor == f.name and not d.outer)
         return next((d.how for d in drawn), "path")
 
+    # TraceMeanField_ELBO takes a closed form wherever it finds one between the two distributions of a site, under the
+    # guide's masks and scales alone. It strips a `.mask` from both as long as both have one; one more `.mask(True)`
+    # on the right side leads to a closed form, or keeps it away.
+
     def wrap(self, fn: str, v: Variable, masked: bool, scored: bool) -> str:
-        """TraceMeanField_ELBO takes a closed form wherever both distributions are masked, or neither is: one more
-        mask(True) makes them alike where the objective has a closed form, and unlike where it samples."""
-        ways = self.r.origins(v.name)
-        way = ways[0]
-        if elbo(self.r.plan) != "TraceMeanField_ELBO" or len(ways) > 1 or isinstance(way, Outer) or way is None:
-            return fn
-        if isinstance(way, Factor) and (way.process == "generative" or self.how(way) != "path"):
+        """The model's distribution of a latent variable: stripped alike where the objective has a closed form."""
+        way = self.r.origins(v.name)[0]
+        if elbo(self.r.plan) != "TraceMeanField_ELBO" or not self.path(v):
             return fn
         guide = isinstance(way, Factor) and self.r.y in way.parents
         closed = scored and isinstance(way, Factor) and self.pair(way) is not None
         return fn if (guide == masked) == closed else f"{fn}.mask(True)"
+
+    def path(self, v: Variable) -> bool:
+        """The guide draws the variable in one way, from a distribution that is no Delta."""
+        (way, *more) = self.r.origins(v.name)
+        inferred = isinstance(way, Factor) and way.process == "inference" and self.how(way) == "path"
+        return not more and (inferred or isinstance(way, Given))
+
+    def pointed(self, v: Variable, fn: str, masked: bool = False) -> str:
+        """The guide's Delta: masked once more than the model's distribution, so that the model's is scored as it is."""
+        if elbo(self.r.plan) != "TraceMeanField_ELBO":
+            return fn
+        model = any(s.factor is not None and self.r.y in s.factor.parents for s in self.r.scored(v.name)[:1])
+        return fn + ".mask(True)" * (1 + model - masked)
 
     # --- sites ------------------------------------------------------------------------------------------
 
@@ -206,7 +219,7 @@ class Program:
         body = "\n".join(self.lines)
         start = [f"def {name}(self, batch: dict[str, Tensor]) -> None:", f'    """{doc}"""']
         start += [f"    n = len({self.first})"]
-        if "**like" in body or self.r.y:
+        if "**like" in body or "like[" in body or self.r.y:
             start.append(f'    like = {{"dtype": {self.first}.dtype, "device": {self.first}.device}}')
         if self.r.y:
             values = ", ".join(f"{float(c.y or 0)}" for c in self.r.cells)
