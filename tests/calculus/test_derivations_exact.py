@@ -88,7 +88,7 @@ def held(model: Model) -> None:
         assert densities(objective.term)
 
 
-def same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> None:  # type: ignore[type-arg]
+def same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> None:
     for name in a:
         np.testing.assert_allclose(a[name], b[name], atol=1e-12)
 

@@ -12,20 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from schematic.calculus.exact import (
-    Table,
-    Tables,
-    distribution,
-    evaluate,
-    factors_of,
-    gradient,
-    gradient_of,
-    random_tables,
-    softmax,
-)
-from schematic.calculus.terms import KL, Add, Density, Expect, Log, Mass, Scale, Term, Where, densities
-from tests.calculus.models import (
+from paper_terms import (
     DECODER,
     ENCODER,
     JUDGE,
@@ -41,6 +28,19 @@ from tests.calculus.models import (
     terms,
     vae,
 )
+
+from schematic.calculus.exact import (
+    Table,
+    Tables,
+    distribution,
+    evaluate,
+    factors_of,
+    gradient,
+    gradient_of,
+    random_tables,
+    softmax,
+)
+from schematic.calculus.terms import KL, Add, Density, Expect, Log, Mass, Scale, Term, Where, densities
 
 Env = dict[str, int]
 

@@ -7,15 +7,9 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
-import ziamath
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from schematic.calculus.latex import density_latex, latex, latex_lines, name_latex
-from schematic.calculus.rules import Context, derive, tidy
-from schematic.calculus.terms import KL, ZERO, Add, Density, Expect, Log, Mass, Scale, Term, Where
-from schematic.calculus.text import density_text, lines, text
-from tests.calculus.models import (
+from paper_terms import (
     DECODER,
     ENCODER,
     GENERATOR,
@@ -34,6 +28,12 @@ from tests.calculus.models import (
     terms,
     vae,
 )
+from ziamath.zmath import Latex
+
+from schematic.calculus.latex import density_latex, latex, latex_lines, name_latex
+from schematic.calculus.rules import Context, derive, tidy
+from schematic.calculus.terms import KL, ZERO, Add, Density, Expect, Log, Mass, Scale, Term, Where
+from schematic.calculus.text import density_text, lines, text
 
 
 def end(start: Term, *groups: str) -> Term:
@@ -95,7 +95,7 @@ def test_text(term: Term, expected: str) -> None:
 def test_densities(density: Density, written: str, set_: str) -> None:
     assert density_text(density) == written
     assert density_latex(density) == set_
-    ziamath.Latex(set_).getsize()
+    Latex(set_).getsize()
 
 
 def test_latex() -> None:
@@ -163,4 +163,4 @@ def test_any_term_prints_with_balanced_brackets(term: Term) -> None:
 @given(terms(), st.integers(40, 80))
 def test_any_term_is_set_by_ziamath(term: Term, width: int) -> None:
     for line in latex_lines(term, width, bold={"z"}):
-        ziamath.Latex(line).getsize()
+        Latex(line).getsize()

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import currently_in_test_context, given, note, settings
 from hypothesis import strategies as st
+from paper_terms import PERFECT, REVERSED, SIZES, aae, aavae, gan, infogan, terms, vae
 
 from schematic.calculus.exact import Tables, evaluate, factors_of, gradient, random_tables
 from schematic.calculus.rules import RULES, Context, Rule, derive, rewrite, tidy
 from schematic.calculus.terms import Add, Term
 from schematic.calculus.text import text
-from tests.calculus.models import PERFECT, REVERSED, SIZES, aae, aavae, gan, infogan, terms, vae
 
 OTHERS = Context("y", frozenset({"theta", "eta"}), frozenset())
 JUDGES = Context("y", frozenset({"phi"}), frozenset())

@@ -8,20 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-
-from schematic.calculus.exact import Tables, Value, distribution, evaluate, gradient, gradient_of, random_tables
-from schematic.calculus.measures import (
-    evidence,
-    jsd,
-    kl,
-    mixture,
-    mutual_information,
-    optimal_discriminator,
-    posterior,
-    reverse,
-)
-from schematic.calculus.terms import KL, Add, Density, Expect, Log, Mass, Scale, Term
-from tests.calculus.models import (
+from paper_terms import (
     DECODER,
     ENCODER,
     GENERATOR,
@@ -41,6 +28,19 @@ from tests.calculus.models import (
     infogan,
     vae,
 )
+
+from schematic.calculus.exact import Tables, Value, distribution, evaluate, gradient, gradient_of, random_tables
+from schematic.calculus.measures import (
+    evidence,
+    jsd,
+    kl,
+    mixture,
+    mutual_information,
+    optimal_discriminator,
+    posterior,
+    reverse,
+)
+from schematic.calculus.terms import KL, Add, Density, Expect, Log, Mass, Scale, Term
 
 Array = NDArray[Any]
 SEEDS = range(20)
