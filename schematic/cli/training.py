@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -146,7 +145,7 @@ def sample(run: Path, number: int, seed: int, device: str, output: str | None, f
 
 @click.command()
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("-n", "--number", default=1000, show_default=True, type=click.IntRange(2), help="How many samples to judge.")
+@click.option("-n", "--number", default=1000, show_default=True, type=click.IntRange(2), help="How many samples.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the samples.")
 @click.option("--device", default="auto", show_default=True, help="auto is a GPU if there is one; or cpu, cuda, ...")
 @json_option

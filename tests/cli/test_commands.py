@@ -79,7 +79,13 @@ def test_every_command_tells_the_same_errors(command: str, bad: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("check",), ("check", "no_such.sg"), ("chekc", GOOD), ("compile", GOOD, "--stage", "no"), ("render", GOOD, "-o", "a.bmp")],
+    [
+        ("check",),
+        ("check", "no_such.sg"),
+        ("chekc", GOOD),
+        ("compile", GOOD, "--stage", "no"),
+        ("render", GOOD, "-o", "a.bmp"),
+    ],
 )
 def test_usage_is_2(arguments: tuple[str | Path, ...]) -> None:
     result = whole(*arguments)
@@ -103,7 +109,8 @@ def test_check_takes_many_files_and_reports_all(bad: Path, tmp_path: Path) -> No
 
 def test_with_restates_and_model_picks(tmp_path: Path) -> None:
     two = tmp_path / "two.sg"
-    two.write_text(f'use "{os.path.relpath(EXAMPLES / "infogan.sg", tmp_path)}"\nmodel A = InfoGAN without q_eta\nmodel B = InfoGAN\n')
+    path = os.path.relpath(EXAMPLES / "infogan.sg", tmp_path)
+    two.write_text(f'use "{path}"\nmodel A = InfoGAN without q_eta\nmodel B = InfoGAN\n')
     assert "class B(" in run("compile", two).stdout
     assert "class A(" in run("compile", two, "--model", "A").stdout
     assert run("compile", two, "--model", "C").exit_code == 1
@@ -139,7 +146,9 @@ def test_render_knows_all_formats() -> None:
     assert PICTURES == FORMATS
 
 
-@pytest.mark.parametrize(("flag", "begins"), [(None, "VAE"), ("--latex", "\\documentclass"), ("--html", "<!doctype html>")])
+@pytest.mark.parametrize(
+    ("flag", "begins"), [(None, "VAE"), ("--latex", "\\documentclass"), ("--html", "<!doctype html>")]
+)
 def test_derive_prints_its_forms(flag: str | None, begins: str) -> None:
     result = run("derive", GOOD, *([flag] if flag else []))
     assert result.exit_code == 0 and result.stdout.lower().startswith(begins.lower())
@@ -243,8 +252,9 @@ def test_a_reader_that_goes_away_is_quiet() -> None:
 
 
 def test_ctrl_c_ends_training_with_a_checkpoint(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "schematic", "train", str(EXAMPLES / "vae_direct.sg"), "--out", str(tmp_path / "run")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
+    arguments = ["train", str(EXAMPLES / "vae_direct.sg"), "--out", str(tmp_path / "run")]
+    command, pipe = [sys.executable, "-m", "schematic", *arguments], subprocess.PIPE
+    with subprocess.Popen(command, stderr=pipe, stdout=pipe, text=True, env=ENVIRONMENT) as process:
         deadline = time.monotonic() + 60
         while not (tmp_path / "run" / "metrics.jsonl").exists() and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -70,3 +70,10 @@ def test_help_has_examples_that_are_well_formed(name: str) -> None:
     known = {option for p in cli.commands[name].params for option in p.opts}
     for line in examples:
         assert {a for a in shlex.split(line) if re.fullmatch(r"--?[a-z]+", a)} <= known, line
+
+
+@pytest.mark.parametrize("name", ["infogan", "vae"])
+def test_readmes_drawings_are_what_render_draws(name: str) -> None:
+    """After a change of the drawings: schematic render examples/NAME.sg -o docs/images/NAME.svg"""
+    drawn = CliRunner().invoke(cli, ["render", str(ROOT / "examples" / f"{name}.sg")]).stdout_bytes
+    assert drawn == (ROOT / "docs" / "images" / f"{name}.svg").read_bytes()
