@@ -13,9 +13,9 @@ FOLDER = Path(__file__).parent / "errors"
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 HEAD = """# Diagnostics
 
-Every diagnostic has a stable code, names its place, shows the line, says what is wrong and, where it can, how to mend
-it. One run of `schematic check` reports all that it can find; warnings and notes do not make it fail. Here is each once, as
-`check` prints it.
+Every diagnostic has a stable code, names its place, shows the line, says what is wrong and, where it can, how to
+mend it. One run of `schematic check` reports all that it can find; warnings and notes do not make it fail. Here is
+each once, as `check` prints it.
 """
 PARTS = {
     "SG0": "Reading the text",
