@@ -103,12 +103,12 @@ def second_reading_agrees(case: Case) -> float | None:
             return SecondReading(case.model, moved, case.tables, case.sizes).objective(o.groups)
 
         for name in case.moved(o):
-            theirs = _by_loops(value, case.tables, name)
+            theirs = by_loops(value, case.tables, name)
             worst = max(worst, apart(gradient(o.term, case.tables, (name,)), {name: theirs}))
     return worst
 
 
-def _by_loops(value: Callable[[Tables], Any], tables: Tables, name: str) -> Array:
+def by_loops(value: Callable[[Tables], Any], tables: Tables, name: str) -> Array:
     """A complex step a parameter; the second reading knows no batches."""
     array = tables.factors[name].array
     found = np.zeros(array.shape)
