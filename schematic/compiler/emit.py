@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from schematic.compiler import emit_draw, emit_nets, emit_sample, emit_terms
-from schematic.compiler.emit_text import checked, comment, indent, quoted, tupled, unique
+from schematic.compiler import emit_draw, emit_nets, emit_sample, emit_terms, pyro
+from schematic.compiler.emit_text import TAKEN, checked, comment, indent, noted, quoted, tupled, unique
 from schematic.compiler.program import Plan
 from schematic.nets import source as nets
 
@@ -29,12 +29,12 @@ def emit(plan: Plan, header: Header) -> str:
     built = emit_nets.construct(plan, classes)
     factors = [emit_nets.factor_class(plan, k, classes[k.factor.name]) for k in plan.conditionals]
     draw, terms = emit_draw.draw(plan), emit_terms.terms(plan)
-    sampling = emit_sample.methods(plan)
-    code = "\n".join("\n".join(lines) for lines in (*factors, draw, terms, sampling, built.lines))
+    opinion, sampling = pyro.methods(plan), emit_sample.methods(plan)
+    code = "\n".join("\n".join(lines) for lines in (*factors, draw, terms, opinion, sampling, built.lines))
     priors = emit_terms.prior_functions(plan)
     helpers = _helpers(code + "\n".join("\n".join(p) for p in priors), built.freezes)
-    name = unique(checked(plan.model.name), _taken(classes, built.classes, helpers))
-    model = _model(plan, name, built.lines, draw, terms, sampling)
+    name = checked(unique(plan.model.name, _taken(classes, built.classes, [*helpers, *priors])))
+    model = _model(plan, name, built.lines, draw, terms, [opinion, sampling])
     blocks = [*([nets.source(built.classes).rstrip().split("\n")] if built.classes else []), emit_nets.BASE]
     blocks += [*helpers, *priors, *factors, model]
     text = "\n\n\n".join("\n".join(b) for b in blocks)
@@ -61,6 +61,8 @@ def _imports(text: str, classes: list[str]) -> list[str]:
     wanted = {"import torch", "from torch import Tensor, nn", *nets.imports(classes)}
     wanted |= {"import pyro.distributions as dist"} if "dist." in text else set()
     wanted |= {"import torch.nn.functional as F"} if "F." in text else set()
+    wanted |= {"import pyro"} if "pyro.sample(" in text else set()
+    wanted |= {"from pyro import poutine"} if "poutine." in text else set()
     wanted |= {"from torch.distributions import kl_divergence"} if "kl_divergence(" in text else set()
     merged: dict[str, set[str]] = {}
     for line in wanted:
@@ -90,12 +92,12 @@ def _helpers(code: str, freezes: bool) -> list[list[str]]:
 def _taken(classes: dict[str, str], built: list[str], helpers: list[list[str]]) -> set[str]:
     """Every name at the top of the file, and those that the model's methods read there."""
     tops = {lines[0].split("(")[0].split()[-1].rstrip(":") for lines in helpers}
-    used = {"torch", "nn", "F", "dist", "pyro", "Tensor", "Conditional", "kl_divergence", "prod", "Shape", "NORM"}
-    return {*classes.values(), *nets.needed(built), *tops, *used, *dir(__builtins__), "None", "True", "False"}
+    imported = {n for line in nets.imports(built) for n in line.partition("import ")[2].split(", ")}
+    return {"Conditional", *classes.values(), *nets.needed(built), *imported, *tops, *TAKEN}
 
 
 def _model(
-    plan: Plan, name: str, built: list[str], draw: list[str], terms: list[str], sampling: list[str]
+    plan: Plan, name: str, built: list[str], draw: list[str], terms: list[str], more: list[list[str]]
 ) -> list[str]:
     groups = ", ".join(f"{quoted(g)}: {tupled(map(quoted, fs))}" for g, fs in plan.groups)
     fields = ", ".join(f"{quoted(f)}: {v.type.event_shape!r}" for f, v in plan.fields)
@@ -109,14 +111,14 @@ def _model(
         f"class {name}(nn.Module):",
         f'    """{plan.model.name}: {", ".join(f"`{k.factor.name}`" for k in plan.conditionals)}."""',
         "",
-        f"    GROUPS = {{{groups}}}  # the factors that each group trains",
-        f"    FIELDS = {{{fields}}}  # the data fields, with their event shapes",
-        f"    UPDATES = {updates}  # the order of one step",
-        f"    REDRAW = {redraw}  # whether an update needs a fresh draw",
-        f"    ADVERSARIAL = {adversarial}  # the groups that judge",
-        f"    TYPES = {dictionary(types)}  # the type of each field",
-        f"    DATA = {dictionary(dict(plan.data))}  # the field of each variable, at y=0 if it has several",
-        f"    CONDITIONS = {conditions}  # the variables that sample must be given",
+        *indent(noted(f"GROUPS = {{{groups}}}", "the factors that each group trains")),
+        *indent(noted(f"FIELDS = {{{fields}}}", "the data fields, with their event shapes")),
+        *indent(noted(f"UPDATES = {updates}", "the order of one step")),
+        *indent(noted(f"REDRAW = {redraw}", "whether an update needs a fresh draw")),
+        *indent(noted(f"ADVERSARIAL = {adversarial}", "the groups that judge")),
+        *indent(noted(f"TYPES = {dictionary(types)}", "the type of each field")),
+        *indent(noted(f"DATA = {dictionary(dict(plan.data))}", "the field of each variable, at y=0 if it has several")),
+        *indent(noted(f"CONDITIONS = {conditions}", "the variables that sample must be given")),
         "",
         "    def __init__(self) -> None:",
         "        super().__init__()",
@@ -135,5 +137,5 @@ def _model(
         '        """What the group maximizes: a scalar, the mean over the batch, in nats."""',
         "        return sum(self.terms(draw, group).values())",
     ]
-    return [*lines, *(["", *indent(sampling)] if sampling else [])]
+    return [*lines, *(line for method in more if method for line in ("", *indent(method)))]
 

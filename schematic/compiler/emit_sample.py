@@ -126,9 +126,8 @@ def _body(plan: Plan, route: Route) -> list[str]:
     for v, k in route.drawn:
         drawn += _draw(v, k, names)
     if any("**like" in line for line in drawn):
-        lines += ["like = {key: getattr(next(self.parameters()), key) for key in (\"dtype\", \"device\")}"]
-    if any("(n" in line for line in drawn) and "n," not in lines and not any(k is None for _, k in route.drawn):
-        lines += [] if not names else [f"n = len(given[{quoted(names[0])}])"]
+        lines += ["first = next(self.parameters())"]
+        lines += ['like = {"dtype": first.dtype, "device": first.device}']
     return [*lines, "drawn: dict[str, Tensor] = {}", *drawn, "return drawn"]
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from textwrap import wrap
 
 from schematic.calculus.terms import KL, Density
+from schematic.calculus.terms import Term as Formula
 from schematic.calculus.text import density_text
 from schematic.calculus.text import lines as formula
 from schematic.compiler.emit_text import WIDTH, comment, indent, local, noted, number, quoted, scaled, shape, tupled
@@ -28,9 +30,15 @@ def terms(plan: Plan) -> list[str]:
     for u in plan.updates:
         names = [quoted(g) for g in u.groups]
         lines += [f"    if group {f'in {tupled(names)}' if len(names) > 1 else f'== {names[0]}'}:"]
-        lines += indent([comment(line) for line in formula(u.objective.term, WIDTH - 4)], 2)
+        lines += indent(map(comment, equation(u.objective.term)), 2)
         lines += indent(_update(plan, u), 2)
     return [*lines, "    raise KeyError(group)"]
+
+
+def equation(term: Formula) -> list[str]:
+    """A term on lines that fit: broken before its signs where that is enough."""
+    width = WIDTH - 4
+    return [part for line in formula(term, width) for part in wrap(line, width, subsequent_indent="    ")]
 
 
 def _update(plan: Plan, u: Update) -> list[str]:

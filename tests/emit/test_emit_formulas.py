@@ -16,14 +16,16 @@ HEAD = """
 """
 Y = "  y : domain(fake, real)\n"
 GAN = "model GAN {" + HEAD + Y + "p_theta : z, y ==> x = mlp(5)  q_phi : x ~> y = mlp(4) }"
-INFOGAN = "model M {" + HEAD + Y + "p_theta : z, y ==> x = mlp(5)  q_phi : x ~> y = mlp(4)  q_eta : x, y -> z = mlp(6) }"
+INFOGAN = GAN.replace("model GAN", "model M").replace(" }", "  q_eta : x, y -> z = mlp(6) }")
 BIGAN = (
-    "model M {" + HEAD + Y + "p_theta : z, y ==> x = mlp(5)  q_eta : x ==> z = mlp(5) when y = real  q_phi : x, z ~> y }"
+    "model M {" + HEAD + Y + "p_theta : z, y ==> x = mlp(5)  q_phi : x, z ~> y"
+    "  q_eta : x ==> z = mlp(5) when y = real }"
 )
 VAE = "model M {" + HEAD + "p_theta : z -> x = mlp(5)  q_eta : x --> z = mlp(4) }"
 TWO = (
     'model M { x : unit(3) = data("image")  a : real(2)  b : real(2) ~ Normal(0, 1)'
-    " p_theta.1 : b -> a = mlp(3)  p_theta.2 : a -> x = mlp(3)  q_eta.1 : x --> a = mlp(3)  q_eta.2 : a --> b = mlp(3) }"
+    " p_theta.1 : b -> a = mlp(3)  p_theta.2 : a -> x = mlp(3)"
+    " q_eta.1 : x --> a = mlp(3)  q_eta.2 : a --> b = mlp(3) }"
 )
 CVAE = (
     'model M { x : unit(3) = data("image")  c : category(4) = data("label")  z : real(2) ~ Normal(0, 1)'
@@ -242,7 +244,12 @@ def test_two_level_vae(agree: Any) -> None:
 
 @pytest.mark.parametrize(
     ("family", "prior"),
-    (("Normal", "Normal(1, 2)"), ("Laplace", "Laplace(0, 2)"), ("Laplace", "Normal(0, 1)"), ("Normal", "Laplace(0, 1)")),
+    (
+        ("Normal", "Normal(1, 2)"),
+        ("Laplace", "Laplace(0, 2)"),
+        ("Laplace", "Normal(0, 1)"),
+        ("Normal", "Laplace(0, 1)"),
+    ),
 )
 def test_divergence_of_each_family(program: Any, batch: Any, family: str, prior: str) -> None:
     """Closed forms against the mean of log q - log p over many samples."""
@@ -256,8 +263,8 @@ def test_divergence_of_each_family(program: Any, batch: Any, family: str, prior:
     q = p.q_eta(one["image"])
     torch.manual_seed(0)
     z = q.sample((100_000,))
-    location, scale = (float(a) for a in prior.split("(")[1].rstrip(")").split(","))
-    base = getattr(torch.distributions, prior.split("(")[0])(torch.tensor(location).double(), torch.tensor(scale).double())
+    name, _, arguments = prior.rstrip(")").partition("(")
+    base = getattr(torch.distributions, name)(*(torch.tensor(float(a)).double() for a in arguments.split(",")))
     sampled = (q.log_prob(z) - Independent(base.expand((2,)), 1).log_prob(z)).mean()
     assert abs(value + sampled) < 0.02
 
@@ -293,7 +300,8 @@ def test_fixed_scale_and_weight_and_beta(program: Any, batch: Any) -> None:
 
 def test_bernoulli_is_the_finite_one(program: Any, batch: Any) -> None:
     """Bits: log prob of the logits, finite however sure they are."""
-    p = program('model M { x : binary(3) = data("image")  z : real(2) ~ Normal(0, 1)  p_theta : z -> x  q_eta : x --> z }')
+    head = "x : binary(3) = data  z : real(2) ~ Normal(0, 1)"
+    p = program("model M { " + head + "  p_theta : z -> x  q_eta : x --> z }")
     q = p.p_theta(torch.full((1, 2), 1e6, dtype=torch.float64))
     assert torch.isfinite(q.log_prob(torch.zeros(1, 3, dtype=torch.float64))).all()
     assert isinstance(q.base_dist, Bernoulli)

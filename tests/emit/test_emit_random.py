@@ -97,11 +97,10 @@ class Oracle:
             return self.expectation(s, [*split, *rest], at)
         probabilities = self.probabilities(d, s, at)
         probabilities = probabilities.detach() if stopped else probabilities
-        corners = torch.eye(len(probabilities)).double()
-        return sum(
-            (q * self.expectation(s, rest, {**at, d.target: one[None]}) for q, one in zip(probabilities, corners, strict=True)),
-            torch.zeros((), dtype=torch.float64),
-        )
+        total = torch.zeros((), dtype=torch.float64)
+        for probability, corner in zip(probabilities, torch.eye(len(probabilities)).double(), strict=True):
+            total = total + probability * self.expectation(s, rest, {**at, d.target: corner[None]})
+        return total
 
     def probabilities(self, d: Density, s: Summand, at: dict[str, Tensor]) -> Tensor:
         size = self.model.variable(d.target).type.size
