@@ -1,0 +1,117 @@
+"""Emitted programs beside their Pyro programs: the same draws in both, values and gradients compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyro
+import pyro.infer
+import torch
+from torch import Tensor, nn
+
+from schematic.compiler import pyro as programs
+from schematic.compiler.emit import Header, emit
+from schematic.compiler.objectives import objectives
+from schematic.compiler.plan import plan
+from schematic.compiler.program import Plan
+from schematic.compiler.pyro_reading import read
+from schematic.core.diagnostics import Report
+from schematic.graph.model import Model
+
+
+@dataclass
+class Opinion:
+    """One model, its plan, its program, and a batch."""
+
+    plan: Plan
+    text: str
+    module: Any
+    batch: dict[str, Tensor]
+
+    @property
+    def judges(self) -> set[str]:
+        return {f.group for f in self.plan.model.factors if f.adversarial}
+
+
+def opinion(model: Model, size: int = 5, seed: int = 0) -> Opinion:
+    """The model's program in float64 on random data."""
+    report = Report()
+    planned = plan(model, objectives(model, report), report)
+    report.check()
+    scope: dict[str, Any] = {}
+    text = emit(planned, Header("test.sg", "0", "0", "test"))
+    exec(compile(text, "emitted", "exec"), scope)
+    torch.manual_seed(seed)
+    module = scope[model.name]().double()
+    return Opinion(planned, text, module, {f: data(v.type, size) for f, v in planned.fields})
+
+
+def data(type_: Any, size: int) -> Tensor:
+    shape = (size, *type_.shape)
+    match type_.kind:
+        case "category":
+            return nn.functional.one_hot(torch.randint(type_.size, shape), type_.size).double()
+        case "binary":
+            return torch.randint(2, shape).double()
+        case "unit":
+            return torch.rand(shape, dtype=torch.float64)
+        case _:
+            return torch.randn(shape, dtype=torch.float64)
+
+
+def elbo(o: Opinion, name: str = "") -> tuple[Tensor, Any]:
+    """The bound that Pyro computes, to be maximized, and the sites of the programs."""
+    kept: list[Any] = []
+    base = getattr(pyro.infer, name or programs.elbo(o.plan))
+
+    class Kept(base):  # type: ignore[misc]
+        def _get_trace(self, *args: Any) -> Any:
+            model_trace, guide_trace = super()._get_trace(*args)
+            kept.append({**model_trace.nodes, **guide_trace.nodes})
+            return model_trace, guide_trace
+
+    loss = Kept(max_plate_nesting=1).differentiable_loss(o.module.model, o.module.guide, o.batch)
+    branches = len(read(o.plan).graph.branches)
+    return -loss / (branches * len(next(iter(o.batch.values())))), kept[0]
+
+
+def same_draws(o: Opinion, trace: Any) -> dict[str, dict[str, Tensor]]:
+    """The values of the guide's sites as a draw of the program: the rows of each branch and component."""
+    r, n = read(o.plan), len(next(iter(o.batch.values())))
+    drawn = o.module.draw(o.batch)
+    for b in o.plan.branches:
+        for d in b.draws:
+            for i, c in enumerate(r.cells):
+                name = o.plan.model.indicator.type.values[c.y] if o.plan.model.indicator and c.y else ""
+                mine = (c.origin if r.weighed else c.y) == b.number
+                key = d.key in (d.variable, f"{d.variable}.{name}") and (
+                    d.outer or not r.weighed or (d.key == d.variable) == (not c.y)
+                )
+                if mine and key and not d.hidden and d.how != "enumerate" and d.variable in c.needed:
+                    value = trace[d.variable]["value"]
+                    axis = value.dim() - 1 - len(r.graph.variables[d.variable].type.event_shape)
+                    drawn[b.name][d.key] = value.narrow(axis, i * n, n)
+    return drawn
+
+
+def gradients(o: Opinion, value: Tensor, groups: list[str]) -> dict[str, Tensor]:
+    named = {
+        k: p for k, p in o.module.named_parameters() if any(p is q for g in groups for q in o.module.parameters_of(g))
+    }
+    found = torch.autograd.grad(value, list(named.values()), allow_unused=True, retain_graph=True)
+    return {k: torch.zeros_like(p) if g is None else g for (k, p), g in zip(named.items(), found, strict=True)}
+
+
+def compare(o: Opinion) -> Tensor:
+    """Asserts equal gradients under the same draws; returns the difference of the values."""
+    pyro.clear_param_store()
+    torch.manual_seed(1)
+    value, trace = elbo(o)
+    groups = [g for g in o.module.GROUPS if g not in o.judges]
+    drawn = same_draws(o, trace)
+    own = o.module.objective(drawn, groups[0])
+    theirs = gradients(o, value, groups)
+    for key, mine in gradients(o, own, groups).items():
+        torch.testing.assert_close(theirs[key], mine, rtol=1e-9, atol=1e-11, msg=lambda m, key=key: f"{key}: {m}")
+    return (value - own).detach()
