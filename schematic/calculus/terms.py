@@ -170,9 +170,11 @@ def substitute(term: Term, variable: str, value: int) -> Term:
         case Mass(d, body):
             return Mass(at(d), substitute(body, variable, value))
         case Expect(draws, body):
-            bound = any(variable in d.targets and d.value(variable) is None for d in draws)
-            inner = body if bound else substitute(body, variable, value)
-            return replace(term, draws=tuple(d if variable in d.targets else at(d) for d in draws), body=inner)
+            binding = (i for i, d in enumerate(draws) if variable in d.targets and d.value(variable) is None)
+            again = next(binding, len(draws))
+            inner = body if again < len(draws) else substitute(body, variable, value)
+            before = (d if variable in d.targets else at(d) for d in draws[:again])
+            return replace(term, draws=(*before, *draws[again:]), body=inner)
         case Where(name, values, _, body) if name == variable:
             return substitute(body, variable, value) if value in values else ZERO
         case _:
