@@ -1,4 +1,4 @@
-"""Terms as LaTeX, for amsmath and for ziamath: the same tokens as the text, spelled otherwise."""
+"""Terms as LaTeX, for amsmath with amssymb, and for ziamath: the tokens of the text, spelled otherwise."""
 
 from __future__ import annotations
 

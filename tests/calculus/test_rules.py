@@ -8,11 +8,27 @@ import numpy as np
 import pytest
 from hypothesis import currently_in_test_context, given, note, settings
 from hypothesis import strategies as st
-from paper_terms import PERFECT, REVERSED, SIZES, aae, aavae, gan, infogan, terms, vae
+from paper_terms import (
+    ENCODER,
+    JUDGE,
+    P_X,
+    P_Y,
+    P_Z,
+    PERFECT,
+    REVERSED,
+    SIZES,
+    aae,
+    aavae,
+    at,
+    gan,
+    infogan,
+    terms,
+    vae,
+)
 
 from schematic.calculus.exact import Tables, evaluate, factors_of, gradient, random_tables
 from schematic.calculus.rules import RULES, Context, Rule, derive, rewrite, tidy
-from schematic.calculus.terms import Add, Term
+from schematic.calculus.terms import ZERO, Add, Expect, Log, Term, Where, substitute
 from schematic.calculus.text import text
 
 OTHERS = Context("y", frozenset({"theta", "eta"}), frozenset())
@@ -81,6 +97,16 @@ def test_the_vae_by_moves_is_the_vae() -> None:
     for seed in range(5):
         tables, at0 = two_models(aavae(PERFECT), seed)
         assert evaluate(end, tables, at0) == pytest.approx(evaluate(vae(), tables, at0), abs=1e-13)
+
+
+def test_a_value_is_put_in_up_to_where_the_variable_is_bound_anew() -> None:
+    term = Expect((P_Z, replace(ENCODER, given=("y",), targets=("t",)), P_Y, P_X), Log(JUDGE))
+    found = substitute(term, "y", 1)
+    assert isinstance(found, Expect)
+    assert found == replace(term, draws=(P_Z, at(term.draws[1], "y", 1), P_Y, P_X))
+    guarded = Where("y", (0,), "", Log(JUDGE))
+    assert substitute(guarded, "y", 0) == Log(at(JUDGE, "y", 0))
+    assert substitute(guarded, "y", 1) == ZERO
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda r: r.name)
