@@ -47,7 +47,7 @@ def swap(model: AnyModel, a: str, b: str, *, at: At = HERE) -> AnyModel:
     Types and given distributions stay with the names. A factor takes the name and the HOW of the factor that produced
     its new target; the arrow's marks and options stay on the arrow. An involution, which commutes with `swap_arrows`.
     """
-    return on_terms(model, lambda m: _swap(m, a, b, at), lambda m: has(m, a, b))
+    return on_terms(model, at, lambda m: _swap(m, a, b, at), lambda m: has(m, a, b))
 
 
 def _swap(model: Model, a: str, b: str, at: At) -> Model:
@@ -110,7 +110,7 @@ def swap_arrows(model: AnyModel, *, at: At = HERE) -> AnyModel:
     The factor into a compared variable is hollow on the inference side and explicit on the generative side, so
     `==>` and `->` change places, and `-->` and `=>`. An involution, which commutes with `swap`.
     """
-    return on_terms(model, lambda m: _swap_arrows(m, at))
+    return on_terms(model, at, lambda m: _swap_arrows(m, at))
 
 
 def _swap_arrows(model: Model, at: At) -> Model:
@@ -155,7 +155,7 @@ def _classifier_line(name: str) -> tuple[str, str]:
 
 def perfect(model: AnyModel, name: str, *, at: At = HERE) -> AnyModel:
     """Makes a discriminator the perfect one, q_*, of Lemma 2; it keeps its name and HOW."""
-    return on_terms(model, lambda m: _perfect(m, name, at), lambda m: has(m, name))
+    return on_terms(model, at, lambda m: _perfect(m, name, at), lambda m: has(m, name))
 
 
 def _perfect(model: Model, name: str, at: At) -> Model:
@@ -198,7 +198,7 @@ def activate(
         read = _read_how(how, m, nets) if isinstance(how, str) else how
         return with_nets(_activate(m, name, read, at), nets)
 
-    return on_terms(model, move, lambda m: _perfect_one(m, name) is not None)
+    return on_terms(model, at, move, lambda m: _perfect_one(m, name) is not None)
 
 
 def _read_how(text: str, model: Model, nets: Mapping[str, NetDeclaration]) -> How | None:
@@ -235,7 +235,7 @@ def importance(model: AnyModel, k: int | None = None, *, at: At = HERE) -> AnyMo
     """Importance weighting with k draws, the batch if None; Eqs. 22 and 44, Burda et al. for the VAE."""
     if k is not None and k < 1:
         refuse(error("SG306", at.arg(0), "the number of draws is a positive whole number", "`importance(M, 16)`"))
-    return on_terms(model, lambda m: _importance(m, k or 0, at))
+    return on_terms(model, at, lambda m: _importance(m, k or 0, at))
 
 
 def _importance(model: Model, k: int, at: At) -> Model:
@@ -254,6 +254,7 @@ def wake_sleep(model: AnyModel, *, at: At = HERE) -> AnyModel:
     blue = ("blue factors are left out", "Eq. 20")
     return on_terms(
         model,
+        at,
         lambda m: logged(
             replace(m, wake_sleep=True), at, line, *((blue,) if any(f.adversarial for f in m.factors) else ())
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from schematic.core.diagnostics import Diagnostic, SchematicError
+from schematic.core.diagnostics import Diagnostic, SchematicError, error
 from schematic.core.source import NOWHERE, Span
 from schematic.graph.defaults import gave_way
 from schematic.graph.model import AnyModel, Assumption, Factor, Model, Sum
@@ -33,15 +33,16 @@ HERE = At()
 
 
 def on_terms(
-    model: AnyModel, move: Callable[[Model], Model], touches: Callable[[Model], bool] = lambda m: True
+    model: AnyModel, at: At, move: Callable[[Model], Model], touches: Callable[[Model], bool] = lambda m: True
 ) -> AnyModel:
     """The moved model; of a sum, the sum of its terms, those moved that the move touches."""
     if isinstance(model, Model):
         return move(model)
     if not any(touches(m) for _, m in model.terms):
-        return move(_union(model))  # raises: no term has the thing
+        move(_union(model))  # says what is not there at all
+        raise SchematicError((error("SG301", at.move, "no term of the sum has all that this move names"),))
     terms = tuple((c, move(m) if touches(m) else m) for c, m in model.terms)
-    return replace(model, terms=add_terms(terms))
+    return replace(model, terms=add_terms(terms, at.move))
 
 
 def _union(total: Sum) -> Model:

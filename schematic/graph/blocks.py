@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from schematic.core.diagnostics import Diagnostic, Report, error
 from schematic.core.source import NOWHERE, Span
-from schematic.graph.checks import check_written
+from schematic.graph.checks import check_written, whole_problems
 from schematic.graph.factors import Names, read_factor, restated
 from schematic.graph.hows import read_declaration
-from schematic.graph.model import Factor, Model, Net, NetDeclaration, Train, Variable
-from schematic.graph.training import data_sets, merged, read_train
+from schematic.graph.model import Factor, Model, Net, NetDeclaration, Variable
+from schematic.graph.training import merged, read_train, trained
 from schematic.graph.variables import check_given, read_variable
 from schematic.graph.words import place, twice, unknown, where
 from schematic.syntax import ast
@@ -26,6 +26,7 @@ class Outside:
 
 
 NOTHING = Outside()
+ANY = "*"  # among the broken names: a file that could not be read, so that any name may be one of its models
 
 
 def build(
@@ -35,11 +36,12 @@ def build(
     outside: Outside,
     report: Report,
     span: Span = NOWHERE,
+    at: Span = NOWHERE,
 ) -> Model | None:
     """The model of a block; None, with its errors in the report, if any statement is wrong.
 
     With a `base` a statement replaces, in its place, the one of the same full name; any other is added, and all
-    names are looked up after the replacement.
+    names are looked up after the replacement. `span` is the model's place, `at` the block's.
     """
     mine = Report()
     fresh = _without_repeats(statements, mine)
@@ -58,13 +60,16 @@ def build(
         wake_sleep=base.wake_sleep if base else False,
         span=span,
     )
-    model = with_nets(replace(model, train=_train(fresh, base, model, mine)), outside.nets)
-    written = {s.name.text for s in fresh if isinstance(s, ast.FactorDecl | ast.FactorHow)}
-    mine.add(*_model_problems(model, fresh, broken))
+    model = with_nets(model, outside.nets)
+    whole = not mine.failed and not outside.broken
+    new = read_train([s for s in fresh if isinstance(s, ast.Train)], *trained(model if whole else None), mine)
+    mine.add(*attribute_clashes(model.factors, model.nets), *_field_clashes(model.variables))
+    mine.add(*(_group_problems(model, fresh) if whole else ()))
+    check_written(model, {s.name.text for s in fresh if isinstance(s, ast.FactorDecl | ast.FactorHow)}, mine)
     if not mine.failed:
-        check_written(model, written, base, mine)
+        mine.add(*whole_problems(model, base, at))
     report.add(*mine)
-    return None if mine.failed else model
+    return None if mine.failed else replace(model, train=merged(base.train, new) if base else new)
 
 
 def full_name(statement: ast.Statement) -> str:
@@ -225,14 +230,13 @@ def _factors(
     statements: Sequence[ast.Statement], base: Model | None, names: Names, report: Report
 ) -> dict[str, Factor]:
     found = {f.name: f for f in base.factors} if base else {}
-    above = set(names.nets) - {s.name.text for s in statements if isinstance(s, ast.NetDecl)}
+    below = set() if base else {s.name.text for s in statements if isinstance(s, ast.NetDecl)}
     for statement in statements:
-        seen = names if base else replace(names, nets=above, broken={*names.broken})
         match statement:
             case ast.NetDecl(name):
-                above.add(name.text)
+                below.discard(name.text)
             case ast.FactorDecl(name):
-                _told_early(statement.how, seen, names, report)
+                _check_above(statement.how, below, report)
                 factor = read_factor(statement, names, report)
                 if factor is not None:
                     found[name.text] = factor
@@ -240,6 +244,8 @@ def _factors(
                     found.pop(name.text, None)
             case ast.FactorHow(name):
                 old = found.get(name.text)
+                if old is None and name.text.partition(".")[0] in names.broken:
+                    continue
                 if old is None:
                     told = unknown("SG301", name, f"{names.model} has no factor `{name.text}`", found, listed="factors")
                     report.add(
@@ -256,38 +262,25 @@ def _factors(
     return found
 
 
-def _told_early(how: ast.Call | None, seen: Names, names: Names, report: Report) -> None:
+def _check_above(how: ast.Call | None, below: Collection[str], report: Report) -> None:
     """A network that the same block declares further down."""
-    links = [how] if how else []
-    while links:
-        link = links.pop()
-        links += [a for a in (*link.args, link.then) if isinstance(a, ast.Call)]
-        name = link.name.text
-        if name in names.nets and name not in seen.nets:
-            report.add(
-                error("SG109", link.name.span, f"`{name}` is declared further down", "declare it above its first use")
-            )
-
-
-def _train(statements: Sequence[ast.Statement], base: Model | None, model: Model, report: Report) -> Train:
-    decls = [s for s in statements if isinstance(s, ast.Train)]
-    fields = [f for v in model.variables if v.data for f in v.data.fields]
-    new = read_train(decls, model.groups, data_sets(fields), report)
-    return merged(base.train, new) if base else new
+    pending = [how] if how and below else []
+    while pending:
+        link = pending.pop()
+        pending += [a for a in (*link.args, link.then) if isinstance(a, ast.Call)]
+        if link.name.text in below:
+            words = f"`{link.name.text}` is declared further down"
+            report.add(error("SG109", link.name.span, words, "declare it above its first use"))
 
 
 # --- what only the whole shows -----------------------------------------------------------------------------------
 
 
-def _model_problems(model: Model, statements: Sequence[ast.Statement], broken: Collection[str]) -> Iterable[Diagnostic]:
-    yield from attribute_clashes(model.factors, model.nets)
-    yield from _field_clashes(model.variables)
-    for decl in (s for s in statements if isinstance(s, ast.NetDecl)):
-        for group in decl.groups:
-            if group.text not in model.groups:
-                yield unknown(
-                    "SG117", group, f"{model.name} has no group `{group.text}`", model.groups, listed="groups"
-                )
+def _group_problems(model: Model, statements: Sequence[ast.Statement]) -> Iterable[Diagnostic]:
+    for group in (g for s in statements if isinstance(s, ast.NetDecl) for g in s.groups):
+        if group.text not in model.groups:
+            words = f"{model.name} has no group `{group.text}`"
+            yield unknown("SG117", group, words, model.groups, listed="groups")
 
 
 def attribute_clashes(factors: Iterable[Factor], nets: Iterable[NetDeclaration] = ()) -> Iterable[Diagnostic]:

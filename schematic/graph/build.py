@@ -12,13 +12,13 @@ from schematic.core.diagnostics import Diagnostic, Report, error
 from schematic.core.names import did_you_mean
 from schematic.core.source import Source, Span
 from schematic.graph.algebra import At
-from schematic.graph.blocks import Outside, build
-from schematic.graph.checks import warnings
+from schematic.graph.blocks import ANY, Outside, build
+from schematic.graph.checks import computed_warnings, warnings
 from schematic.graph.expressions import Entry, Scope, evaluate, restated
 from schematic.graph.fitting import Value, finished, terms
 from schematic.graph.hows import read_declaration
-from schematic.graph.model import AnyModel, NetDeclaration
-from schematic.graph.training import data_sets, merged, read_train
+from schematic.graph.model import AnyModel, Model, NetDeclaration
+from schematic.graph.training import merged, read_train, trained
 from schematic.graph.words import redefined, twice, unknown, where
 from schematic.syntax import ast
 from schematic.syntax.parser import parse as parse_file
@@ -100,9 +100,9 @@ class _Files:
     def __init__(self, report: Report) -> None:
         self._report = report
         self._read: dict[str, _Read | None] = {}
-        self._open: list[tuple[str, Span | None]] = []
+        self._open: list[tuple[str, ast.Use | None]] = []
 
-    def file(self, path: str, by: Span | None = None) -> _Read | None:
+    def file(self, path: str, by: ast.Use | None = None) -> _Read | None:
         """The file, read once; None if it cannot be."""
         key = os.path.realpath(path)
         if key not in self._read:
@@ -170,9 +170,9 @@ class _Files:
         trains = [s for s in file.statements if isinstance(s, ast.Train)]
         main = list(read.own)[-1] if read.own else ""
         model = read.own[main].model if main else None
+        if trains and main:
+            train = read_train(trains, *trained(model), self._report)
         if trains and model is not None:
-            fields = [f for m in terms(model) for v in m.variables if v.data for f in v.data.fields]
-            train = read_train(trains, model.groups, data_sets(fields), self._report)
             model = replace(model, train=merged(model.train, train))
             read.own[main] = read.visible[main] = replace(read.own[main], model=model)
         elif trains and not main and not read.broken:
@@ -182,8 +182,7 @@ class _Files:
         built = [m for e in read.own.values() if e.model is not None for m in terms(e.model)]
         self._report.add(*_group_problems(file, built, complete=all(e.model for e in read.own.values())))
         if not self._report.failed and len(self._open) <= 1:
-            for one in built:
-                self._report.add(*warnings(one))
+            self._report.add(*_warnings(read, file))
 
     # --- other files -------------------------------------------------------------------------------------------
 
@@ -194,7 +193,7 @@ class _Files:
             self._report.add(clash)
             return
         if used is None:
-            read.broken |= {alias.text} if alias else {_ANY}
+            read.broken |= {alias.text} if alias else {ANY}
             return
         read.broken |= {f"{alias.text}.{n}" if alias else n for n in used.broken}
         for name, entry in used.own.items():
@@ -221,32 +220,24 @@ class _Files:
             return None
         keys = [k for k, _ in self._open]
         if key in keys:
-            self._report.add(self._cycle(statement, read, keys.index(key)))
+            self._report.add(self._cycle(statement, keys.index(key)))
             return None
         if len(self._open) >= _DEEPEST:
             self._report.add(error("SG108", statement.span, f"more than {_DEEPEST} files use one another in a row"))
             return None
-        return self.file(path, statement.span)
+        return self.file(path, statement)
 
-    def _cycle(self, statement: ast.Use, read: _Read, start: int) -> Diagnostic:
-        by = [span for _, span in self._open[start + 1 :] if span is not None]
-        first = by[0].source.path if by else read.source.path
-        if not by:
-            return error("SG108", statement.span, f"{os.path.basename(first)} uses itself", "delete this")
-        steps = [f"{_base(s.source)} uses" for s in (*by, statement.span)]
-        chain = f"{_base(by[0].source)} uses {', which uses '.join(_base(s.source) for s in (*by[1:], statement.span))}"
-        del steps
-        return error(
-            "SG108", statement.span, f"{chain}, which uses {_base(by[0].source)} ({_base(by[0].source)}:{by[0].line})"
-        )
+    def _cycle(self, closing: ast.Use, start: int) -> Diagnostic:
+        """A ring of files, told where its first file enters it."""
+        entering = [use for _, use in self._open[start + 1 :] if use is not None]
+        ring = [os.path.basename(use.span.source.path) for use in (*entering, closing)]
+        if not entering:
+            return error("SG108", closing.span, f"{ring[0]} uses itself", "delete this")
+        words = f"{' uses '.join(ring[:2])}{''.join(f', which uses {name}' for name in (*ring[2:], ring[0]))}"
+        return error("SG108", entering[0].span, f"{words} ({ring[-1]}:{closing.span.line})")
 
 
 _DEEPEST = 60
-_ANY = "*"
-
-
-def _base(source: Source) -> str:
-    return os.path.basename(source.path)
 
 
 def _quoted(statement: ast.Use) -> str:
@@ -278,6 +269,15 @@ def _group_problems(file: ast.File, built: Iterable[AnyModel], complete: bool) -
     for decl in (s for s in file.statements if isinstance(s, ast.NetDecl)):
         for group in (g for g in decl.groups if g.text not in groups):
             yield unknown("SG117", group, f"no model here has a group `{group.text}`", groups, listed="groups")
+
+
+def _warnings(read: _Read, file: ast.File) -> Iterable[Diagnostic]:
+    drawn = {s.name.text for s in file.statements if isinstance(s, ast.ModelDecl) and isinstance(s.body, ast.Block)}
+    for name, entry in read.own.items():
+        if isinstance(entry.model, Model) and name in drawn:
+            yield from warnings(entry.model)
+        elif entry.model is not None:
+            yield from computed_warnings(entry.model)
 
 
 _DECLARED = re.compile(

@@ -5,20 +5,36 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from schematic.core.diagnostics import Diagnostic, Report, warning
+from schematic.core.diagnostics import Diagnostic, Report, error, warning
 from schematic.core.source import Span
-from schematic.graph.model import Factor, Model, Type, Variable
+from schematic.graph.model import AnyModel, Factor, Model, Sum, Type, Variable
 from schematic.graph.networks import Misfit, built_in_misfit, declared_misfits, owner_problems
 
 
-def check_written(model: Model, written: Collection[str], base: Model | None, report: Report) -> None:
-    """The errors of a block's model, less those that concern only what the model that it restates brought along."""
+def check_written(model: Model, written: Collection[str], report: Report) -> None:
+    """What a block writes on a factor must fit its ends; a factor whose ends are at fault is left alone."""
+    known = {v.name for v in model.variables}
     for factor in (f for f in model.factors if f.name in written):
-        found = (family_misfit(model, factor), built_in_misfit(model, factor))
-        report.add(*(m.told() for m in found if m is not None))
-    before = {m.factor.name for m in declared_misfits(base)} - set(written) if base else set()
-    report.add(*(m.told() for m in declared_misfits(model) if m.factor.name not in before))
-    report.add(*owner_problems(model))
+        if known.issuperset(n.partition("[")[0] for n in (*factor.parents, factor.target)):
+            found = (family_misfit(model, factor), built_in_misfit(model, factor))
+            report.add(*(m.told() for m in found if m is not None))
+
+
+def whole_problems(model: Model, base: Model | None, at: Span) -> Iterator[Diagnostic]:
+    """Declared networks that do not fit their factors or have no owner; what a base had is told elsewhere.
+
+    What the block changed of the ends of a factor that it does not restate is told `at` the block.
+    """
+    before = {f.name: f for f in base.factors} if base else {}
+    old = {m.factor.name for m in declared_misfits(base)} if base else set()
+    for misfit in declared_misfits(model):
+        factor = misfit.factor
+        if factor is not before.get(factor.name):
+            yield misfit.told()
+        elif factor.name not in old:
+            help = f"restate it, too: `{factor.name} = mlp(400)`"
+            yield error("SG302", at, f"`{factor.name}` does not fit any more: {misfit.words}", help)
+    yield from owner_problems(model)
 
 
 # --- families ------------------------------------------------------------------------------------------------
@@ -56,18 +72,33 @@ def type_words(type_: Type) -> str:
 
 
 def warnings(model: Model) -> Iterator[Diagnostic]:
-    """Unused variables, and an indicator whose values are the wrong way round."""
-    used = {n.partition("[")[0] for f in model.factors for n in (*f.parents, f.target)}
-    used |= {v.data.given for v in model.variables if v.data and v.data.given}
-    for variable in model.variables:
-        if variable.name.partition("[")[0] not in used:
-            yield warning(
-                "SG903", variable.span, f"no factor mentions `{variable.name}`", "delete it, or draw an arrow"
-            )
+    """Unused variables, and an indicator whose values are the wrong way round, of a model that a block declares."""
+    for variable in unused(model):
+        yield warning("SG903", variable.span, f"no factor mentions `{variable.name}`", "delete it, or draw an arrow")
     y = model.indicator
     if y is not None and _reversed(y):
         words = "the first value is y=0, the generated one"
         yield warning("SG901", _first_value(y), words, f"`domain({y.type.values[1]}, {y.type.values[0]})`")
+
+
+def computed_warnings(model: AnyModel) -> Iterator[Diagnostic]:
+    """Variables that the moves of an expression left without a factor, told at the model's name."""
+    terms = [m for _, m in model.terms] if isinstance(model, Sum) else [model]
+    idle = [
+        {v.name for v in unused(m)} | ({v.name for t in terms for v in t.variables} - {v.name for v in m.variables})
+        for m in terms
+    ]
+    for name in sorted(set.intersection(*idle)):
+        yield warning(
+            "SG903", model.span, f"no factor of {model.name} mentions `{name}`", f"`without {name}` removes it"
+        )
+
+
+def unused(model: Model) -> tuple[Variable, ...]:
+    """The variables that no factor and no `given` mentions."""
+    used = {n.partition("[")[0] for f in model.factors for n in (*f.parents, f.target)}
+    used |= {v.data.given for v in model.variables if v.data and v.data.given}
+    return tuple(v for v in model.variables if v.name.partition("[")[0] not in used)
 
 
 _GIVEN = frozenset(("real", "data", "given", "source"))

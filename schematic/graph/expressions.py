@@ -10,7 +10,7 @@ from schematic.core.names import did_you_mean
 from schematic.core.source import Span
 from schematic.graph import algebra
 from schematic.graph.algebra import At
-from schematic.graph.blocks import Outside
+from schematic.graph.blocks import ANY, Outside
 from schematic.graph.checks import family_misfit
 from schematic.graph.fitting import Value, finished, terms, watched
 from schematic.graph.hows import read_how
@@ -75,7 +75,7 @@ def _value(expression: ast.ModelExpr, scope: Scope, report: Report) -> Value | N
 def _look_up(name: ast.Name, scope: Scope, report: Report) -> Entry | None:
     if name.text in scope.models:
         return scope.models[name.text]
-    if name.text in scope.outside.broken or name.text.partition(".")[0] in scope.outside.broken:
+    if {name.text, name.text.partition(".")[0], ANY} & scope.outside.broken:
         return None
     if name.text in scope.later:
         words = f"`{name.text}` is declared further down, {where(scope.later[name.text], name.span)}"

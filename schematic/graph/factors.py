@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from schematic.core.diagnostics import Diagnostic, Report, error
 from schematic.core.source import Span
@@ -27,7 +28,7 @@ class Names:
     nets: Collection[str]
     broken: Collection[str]
 
-    @property
+    @cached_property
     def indicator(self) -> Variable | None:
         return next((v for v in self.variables.values() if v.type.kind == "domain"), None)
 

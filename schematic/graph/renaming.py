@@ -16,7 +16,7 @@ from schematic.graph.words import BUILT_IN, SETTINGS, unknown_at
 
 def without(model: AnyModel, name: str, *, at: At = HERE) -> AnyModel:
     """Removes a factor, or a variable that no factor mentions."""
-    return on_terms(model, lambda m: _without(m, name, at), lambda m: has(m, name))
+    return on_terms(model, at, lambda m: _without(m, name, at), lambda m: has(m, name))
 
 
 def _without(model: Model, name: str, at: At) -> Model:
@@ -47,7 +47,7 @@ def rename(model: AnyModel, a: str, b: str, *, at: At = HERE) -> AnyModel:
     def touches(m: Model) -> bool:
         return has(m, a) or a in m.groups
 
-    renamed = on_terms(model, lambda m: _rename(m, a, b, at), touches)
+    renamed = on_terms(model, at, lambda m: _rename(m, a, b, at), touches)
     if isinstance(renamed, Sum) and any(a == g for g, _ in renamed.train.optimizers):
         renamed = replace(
             renamed, train=replace(renamed.train, optimizers=_moved_settings(renamed.train.optimizers, a, b))

@@ -11,7 +11,7 @@ from schematic.graph.applying import HERE, At, gave_way_lines, logged
 from schematic.graph.blocks import NOTHING, Outside, build, full_name
 from schematic.graph.model import AnyModel, Model, Sum
 from schematic.graph.sums import add_terms
-from schematic.graph.training import data_sets, merged, read_train
+from schematic.graph.training import merged, read_train, trained
 from schematic.graph.words import unknown_at
 from schematic.syntax import ast
 from schematic.syntax.parser import parse_statements
@@ -46,7 +46,7 @@ def restate(
 def _restated(
     model: Model, statements: Sequence[ast.Statement], outside: Outside, report: Report, at: At
 ) -> Model | None:
-    new = build(model.name, statements, model, outside, report, model.span)
+    new = build(model.name, statements, model, outside, report, model.span, at.move)
     return logged(new, at, *gave_way_lines(model, new)) if new else None
 
 
@@ -79,7 +79,9 @@ def _restated_sum(
             )
         )
     built = tuple((weight, term) for weight, term in terms if term is not None)
-    fields = [f for _, m in built for v in m.variables if v.data for f in v.data.fields]
     trains = [s for s in statements if isinstance(s, ast.Train)]
-    train = merged(model.train, read_train(trains, model.groups, data_sets(fields), report))
-    return None if report.failed else replace(model, terms=add_terms(built, at.move), train=train)
+    if report.failed:
+        read_train(trains, None, None, report)
+        return None
+    total = replace(model, terms=add_terms(built, at.move))
+    return replace(total, train=merged(model.train, read_train(trains, *trained(total), report)))

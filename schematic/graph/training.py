@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, cast
 
 from schematic.core.diagnostics import Report, error
-from schematic.graph.model import Optimizer, Train
+from schematic.graph.model import AnyModel, Optimizer, Sum, Train
 from schematic.graph.words import OPTIMIZERS, SETTINGS, unknown
 from schematic.syntax import ast
 
 _FORMS = {"adam": "adam(1e-3, 0.9, 0.999)", "sgd": "sgd(0.1)", "rmsprop": "rmsprop(1e-3)"}
 
 
-def read_train(decls: Collection[ast.Train], groups: Collection[str], sets: Collection[str], report: Report) -> Train:
+Known = Collection[str] | None
+
+
+def read_train(decls: Collection[ast.Train], groups: Known, sets: Known, report: Report) -> Train:
     """The settings of these blocks together; those that are wrong are in the report and left out.
 
-    `groups` and `sets` are what the model has: its parameter groups and the named data sets of its fields.
+    `groups` and `sets` are what the model has: its parameter groups and the named data sets of its fields; None if
+    the model is at fault, so that they are not known.
     """
     train = Train()
     first: dict[str, ast.Name] = {}
@@ -42,9 +46,7 @@ def merged(old: Train, new: Train) -> Train:
     )
 
 
-def _set(
-    train: Train, name: ast.Name, value: ast.Arg, groups: Collection[str], sets: Collection[str], report: Report
-) -> Train:
+def _set(train: Train, name: ast.Name, value: ast.Arg, groups: Known, sets: Known, report: Report) -> Train:
     match name.text:
         case "data":
             data = _read_data(value, sets, report)
@@ -55,15 +57,15 @@ def _set(
             example = {"batch": 64, "epochs": 20}[word]
             report.add(error("SG118", value.span, f"`{word}` is a positive whole number", f"`{word} = {example}`"))
             return train
-    if name.text not in groups:
+    if name.text not in groups if groups is not None else not isinstance(value, ast.Call):
         words = f"`train` has no setting and the model no group `{name.text}`"
-        report.add(unknown("SG117", name, words, (*groups, *SETTINGS), listed="groups and settings"))
+        report.add(unknown("SG117", name, words, (*(groups or ()), *SETTINGS), listed="groups and settings"))
         return train
     optimizer = _read_optimizer(value, report)
     return replace(train, optimizers=(*train.optimizers, (name.text, optimizer))) if optimizer else train
 
 
-def _read_data(value: ast.Arg, sets: Collection[str], report: Report) -> str | tuple[tuple[str, str], ...] | None:
+def _read_data(value: ast.Arg, sets: Known, report: Report) -> str | tuple[tuple[str, str], ...] | None:
     match value:
         case ast.Text(text) if text:
             return text
@@ -78,13 +80,13 @@ def _read_data(value: ast.Arg, sets: Collection[str], report: Report) -> str | t
 
 
 def _read_sets(
-    options: tuple[tuple[ast.Name, ast.Arg], ...], sets: Collection[str], report: Report
+    options: tuple[tuple[ast.Name, ast.Arg], ...], sets: Known, report: Report
 ) -> tuple[tuple[str, str], ...]:
     found: dict[str, str] = {}
     for name, value in options:
         if name.text in found:
             report.add(error("SG113", name.span, f"`{name.text}` is set twice"))
-        elif name.text not in sets:
+        elif sets is not None and name.text not in sets:
             words = f"no variable's data is of a set `{name.text}`"
             report.add(unknown("SG117", name, words, sets, listed="sets"))
         elif not isinstance(value, ast.Text) or not value.text:
@@ -138,6 +140,10 @@ def _read_steps(call: ast.Call, report: Report) -> int:
     return steps
 
 
-def data_sets(fields: Mapping[str, object] | Collection[str]) -> tuple[str, ...]:
-    """The named sets of these fields, in order, each once."""
-    return tuple(dict.fromkeys(f.rpartition("/")[0] for f in fields if "/" in f))
+def trained(model: AnyModel | None) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+    """A model's groups and the named data sets of its fields, as `read_train` asks for them."""
+    if model is None:
+        return None, None
+    terms = [m for _, m in model.terms] if isinstance(model, Sum) else [model]
+    fields = [f for m in terms for v in m.variables if v.data for f in v.data.fields]
+    return model.groups, tuple(dict.fromkeys(f.rpartition("/")[0] for f in fields if "/" in f))
