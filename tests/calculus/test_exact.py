@@ -262,6 +262,14 @@ def test_an_inner_draw_hides_the_outer_variable() -> None:
     assert evaluate(term, tables) == pytest.approx(evaluate(Expect((P_DATA,), inner), tables))
 
 
+def test_a_divergence_over_the_domain_hides_the_domain_of_the_branch() -> None:
+    term = Expect((P_Y, P_X), KL(JUDGE, P_Y))
+    tables, _ = two_models(term, 4)
+    judge = tables.factors["q_phi"].array
+    marginal = distribution(P_X, tables).mean(axis=0)
+    assert evaluate(term, tables) == pytest.approx(marginal @ (judge * np.log(2 * judge)).sum(axis=1), abs=1e-14)
+
+
 @pytest.mark.parametrize(
     "term",
     [
