@@ -15,10 +15,10 @@ COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
 def show(diagnostics: Iterable[Diagnostic]) -> None:
-    """Prints diagnostics, by file and place, on stderr."""
+    """Prints diagnostics, by file and place, on stderr; characters that would steer a terminal are replaced."""
     coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     for d in in_order(diagnostics):
-        text = d.render()
+        text = "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in d.render())
         if coloured:
             mark = f"{d.severity}[{d.code}]"
             text = text.replace(mark, click.style(mark, fg=COLOURS[d.severity], bold=True), 1)
