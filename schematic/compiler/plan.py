@@ -25,7 +25,7 @@ def plan(model: Model, objectives: tuple[Objective, ...], report: Report) -> Pla
     branches = tuple(_branch(context, number) for number in context.numbers)
     if not any(d.how == "data" for b in branches for d in b.draws):
         help = "`= data`, or `= data(\"field\")`, after the type of one"
-        report.add(error("SG420", model.span, f"no objective of {model.name} reads data: no variable has any", help))
+        report.add(error("SG420", model.span, f"no objective of {model.name} reads data: there is nothing to train on", help))
     planned = tuple(_update(context, branches, i) for i in range(len(objectives)))
     kept = ((u, tuple(g for g in u.groups if g in dict(groups))) for u in planned)
     updates = tuple(replace(u, groups=moved) for u, moved in kept if moved)

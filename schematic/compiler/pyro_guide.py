@@ -9,7 +9,7 @@ from schematic.compiler import estimators
 from schematic.compiler.branches import Given, Outer, Source
 from schematic.compiler.emit_nets import rank
 from schematic.compiler.emit_text import indent, number, quoted
-from schematic.compiler.pyro_program import AUX, Program
+from schematic.compiler.pyro_program import AUX, PARALLEL, PARALLEL_AUX, Program
 from schematic.compiler.pyro_reading import Cell
 from schematic.graph.model import Factor, Variable
 
@@ -67,11 +67,10 @@ class Guide(Program):
         parts = [(self.part(v, way), self.here(self.r.where(v.name, way))) for way in ways]
         value = parts[-1][0]
         for code, rows in reversed(parts[:-1]):
-            event = (
-                f".reshape({self.count}, {', '.join('1' for _ in v.type.event_shape)})" if v.type.event_shape else ""
-            )
-            value = f"torch.where(({rows}){event}, {code}, {value})"
-        self.site(v.name, self.pointed(v, self.delta(v, value)))
+            ones = ", ".join((self.count, *("1" for _ in v.type.event_shape)))
+            value = f"torch.where(({rows}).reshape({ones}), {code}, {value})"
+        self.lines.append(f"{name} = {value}")
+        self.site(v.name, self.pointed(v, self.delta(v, name)))
         return name
 
     def part(self, v: Variable, way: Source) -> str:
@@ -140,7 +139,7 @@ class Guide(Program):
             self.joint(v, f, fn, entropy)
             return
         if enumerated:
-            options = (*options, 'infer={"enumerate": "parallel"}')
+            options = (PARALLEL_AUX if AUX in options else PARALLEL,)
         if self.apart(f):
             given = self.name(f"{key}.given")
             self.lines.append(f"{given} = {fn}")
@@ -169,7 +168,7 @@ class Guide(Program):
         ]
         self.site(
             f"{v.name}.code", f"dist.Categorical(logits={code}.movedim(0, -1), validate_args=False)",
-            'infer={"enumerate": "parallel", "is_auxiliary": True}',
+            PARALLEL_AUX,
             scale=self.scale(entropy) if entropy is not None else "", mask="" if entropy is not None else "False",
         )  # fmt: skip
         self.site(v.name, self.masked(self.delta(v, f"{table}[{code}]"), f, self.r.where(v.name, f)))

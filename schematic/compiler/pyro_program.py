@@ -9,13 +9,15 @@ from itertools import pairwise
 from schematic.calculus.terms import KL, Density
 from schematic.compiler import estimators
 from schematic.compiler.branches import Given
-from schematic.compiler.emit_text import TAKEN, WIDTH, comment, indent, local, noted, number, quoted, unique
+from schematic.compiler.emit_text import TAKEN, WIDTH, indent, local, noted, number, quoted, unique
 from schematic.compiler.program import Conditional, Plan, Term
 from schematic.compiler.pyro_reading import Reading
 from schematic.graph.model import Factor, Variable
 
 OWN = frozenset(("rows", "like", "weight", "poutine", "kl_divergence"))
 AUX = 'infer={"is_auxiliary": True}'
+PARALLEL = 'infer={"enumerate": "parallel"}'
+PARALLEL_AUX = 'infer={"enumerate": "parallel", "is_auxiliary": True}'
 
 
 def terms(plan: Plan) -> tuple[Term, ...]:
@@ -84,7 +86,9 @@ class Program:
         if self.r.weighed and v.data is not None and v.data.given:
             fields = [v.data.fields[c.origin or 0] for c in self.r.cells]
         read = dict(self.r.plan.fields)
-        known = next(f for f in fields if f in read)
+        known = next((f for f in fields if f in read), None)
+        if known is None:
+            return f"torch.zeros({', '.join(map(str, ('rows', *v.type.event_shape)))}, **like)"
         return self.stacked(
             [f"batch[{quoted(f)}]" if f in read else f"torch.zeros_like(batch[{quoted(known)}])" for f in fields]
         )
@@ -106,8 +110,7 @@ class Program:
     def idle(self, v: Variable) -> str:
         """The distribution of a site that scores nothing: its value comes from the guide."""
         size = ", ".join(map(str, (self.count, *v.type.event_shape)))
-        built = f"dist.Normal(torch.zeros({size}, **like), 1.0, validate_args=False)"
-        return self.joined(built, len(v.type.event_shape))
+        return self.delta(v, f"torch.zeros({size}, **like)")
 
     def even(self) -> str:
         """p(y), uniform."""
@@ -158,13 +161,13 @@ class Program:
     # guide's masks and scales alone. It strips a `.mask` from both as long as both have one; one more `.mask(True)`
     # on the right side leads to a closed form, or keeps it away.
 
-    def wrap(self, fn: str, v: Variable, masked: bool, scored: bool) -> str:
+    def wrap(self, fn: str, v: Variable, masked: bool) -> str:
         """The model's distribution of a latent variable: stripped alike where the objective has a closed form."""
         way = self.r.origins(v.name)[0]
         if elbo(self.r.plan) != "TraceMeanField_ELBO" or not self.path(v):
             return fn
         guide = isinstance(way, Factor) and self.r.y in way.parents
-        closed = scored and isinstance(way, Factor) and self.pair(way) is not None
+        closed = isinstance(way, Factor) and self.pair(way) is not None
         return fn if (guide == masked) == closed else f"{fn}.mask(True)"
 
     def path(self, v: Variable) -> bool:
@@ -224,7 +227,7 @@ class Program:
         if self.r.y:
             values = ", ".join(f"{float(c.y or 0)}" for c in self.r.cells)
             repeated = f"torch.tensor([{values}], **like).repeat_interleave(n)"
-            start += indent(noted(f"{self.y} = {repeated}", comment(self.blocks())))
+            start += indent(noted(f"{self.y} = {repeated}", self.blocks()))
         if len(self.r.cells) > 1:
             start.append(f"    rows = {len(self.r.cells)} * n")
         sites = [piece for line in self.lines for piece in self.broken(line)]
