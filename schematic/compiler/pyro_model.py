@@ -37,7 +37,7 @@ class Model(Program):
         if variable in self.open:  # it scores what it is scored from: its value first
             self.done[variable] = self.known(v) or self.name(v.name)
             if not self.known(v):
-                self.site(v.name, self.wrap(self.idle(v), v, False, False), mask="False")
+                self.site(v.name, self.idle(v), mask="False")
             return self.done[variable]
         self.open.append(variable)
         self.variable(v)
@@ -61,7 +61,7 @@ class Model(Program):
         if known:
             self.site(v.name, self.delta(v, known), f"obs={known}")
         else:
-            self.site(v.name, self.wrap(self.idle(v), v, False, False), mask="False")
+            self.site(v.name, self.idle(v), mask="False")
 
     def score(self, v: Variable, s: Score) -> None:
         """One density of a variable, in the cells that have it."""
@@ -77,7 +77,7 @@ class Model(Program):
         obs = [f"obs={self.done[v.name] if again else known}"] if known or again else []
         mask = "False" if self.taken(v, s) else rows
         masked = s.factor is not None and self.r.y in s.factor.parents
-        self.site(key, fn if obs else self.wrap(fn, v, masked, True), *obs, scale=self.scale(s.scale), mask=mask,
+        self.site(key, fn if obs else self.wrap(fn, v, masked), *obs, scale=self.scale(s.scale), mask=mask,
                   into=None if again else "")  # fmt: skip
         self.done.setdefault(v.name, self.name(v.name))
 

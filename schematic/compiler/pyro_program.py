@@ -240,7 +240,7 @@ class Program:
         if code.startswith("with ") or "  # " in code:
             return [line]
         depth = (len(line) - len(code)) // 4
-        return indent(broken(code, WIDTH - 4 - 4 * depth), depth)
+        return indent(broken(code, WIDTH - 4 * depth), depth)
 
     def blocks(self) -> str:
         """What the rows are, block by block."""

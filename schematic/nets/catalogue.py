@@ -190,9 +190,9 @@ def features(
 
 
 def levels_of(size: Shape) -> int:
-    """How often a `dcgan` halves an image, rounding up: until both sides are at most 7, at least once if it can."""
-    levels = 0
-    while max(_halved(size, levels)) > (7 if levels else 1):
+    """How often a `dcgan` halves an image, rounding up: once at least, then until both sides are at most 7."""
+    levels = 1
+    while max(_halved(size, levels)) > 7:
         levels += 1
     return levels
 

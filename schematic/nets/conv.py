@@ -5,15 +5,16 @@ from __future__ import annotations
 from math import prod
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from schematic.nets.net import FlatHead, Join, Net, Shape, leading_shape
+from schematic.nets.net import FlatHead, Join, Net, Shape, he
 
 
 def same(x: Tensor, kernel: int, stride: int) -> Tensor:
     """Zeros around an image so that a convolution gives ceil(size / stride), for every size."""
     height, width = (max(0, (-(-n // stride) - 1) * stride + kernel - n) for n in x.shape[-2:])
-    return nn.functional.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))
+    return F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))
 
 
 class ConvBody(nn.Module):
@@ -24,33 +25,29 @@ class ConvBody(nn.Module):
 
     def __init__(self, inputs: tuple[Shape, ...], widths: Shape, kernel: int, strides: Shape = ()) -> None:
         super().__init__()
-        strides = strides or (2,) * len(widths)
-        self.inputs, self.kernel, self.strides = inputs, kernel, strides
+        self.kernel, self.strides = kernel, strides or (2,) * len(widths)
+        self.join = Join(inputs)
         images = [shape for shape in inputs if len(shape) == 3]
-        vectors = tuple(shape for shape in inputs if len(shape) != 3)
-        self.size: Shape = images[0][1:]
-        channels = (sum(shape[0] for shape in images), *widths)
-        layers = [nn.Conv2d(a, b, kernel, stride) for a, b, stride in zip(channels, widths, strides, strict=False)]
-        for layer in layers:
-            nn.init.kaiming_normal_(layer.weight, a=0.2)
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-        self.layers = nn.ModuleList(layers)
-        self.join = Join(vectors)
-        self.vectors = nn.Linear(self.join.features[0], widths[0], bias=False) if vectors else None
-        height, width = (-(-n // prod(strides)) for n in self.size)
-        self.features: Shape = (widths[-1], height, width)
+        channels, self.size = (sum(shape[0] for shape in images), *widths), images[0][1:]
+        sizes = zip(channels, widths, self.strides, strict=False)
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, kernel, stride) for a, b, stride in sizes)
+        for layer in self.layers:
+            he(layer)
+        others = sum(prod(shape) for shape in inputs if len(shape) != 3)
+        self.vectors = nn.Linear(others, widths[0], bias=False) if others else None
+        self.features: Shape = (widths[-1], *(-(-n // prod(self.strides)) for n in self.size))
 
     def forward(self, *parents: Tensor, batch: Shape = ()) -> Tensor:
-        leading = leading_shape(parents, self.inputs, batch)
-        flat = [p.expand((*leading, *s)).reshape(-1, *s) for p, s in zip(parents, self.inputs, strict=True)]
-        images = [p for p in flat if p.dim() == 4]
-        images = [p if p.shape[2:] == self.size else nn.functional.interpolate(p, self.size) for p in images]
-        x = torch.cat(images, 1)
+        x = self.join(*parents, batch=batch)
+        leading, shapes = x.shape[:-1], self.join.inputs
+        pairs = list(zip(x.reshape(-1, x.shape[-1]).split([prod(s) for s in shapes], -1), shapes, strict=True))
+        images = [p.reshape(-1, *s) for p, s in pairs if len(s) == 3]
+        x = torch.cat([p if p.shape[2:] == self.size else F.interpolate(p, self.size) for p in images], 1)
         for i, (layer, stride) in enumerate(zip(self.layers, self.strides, strict=True)):
             x = layer(same(x, self.kernel, stride))
             if i == 0 and self.vectors is not None:
-                x = x + self.vectors(self.join(*(p for p in flat if p.dim() != 4)))[:, :, None, None]
-            x = nn.functional.leaky_relu(x, 0.2)
+                x = x + self.vectors(torch.cat([p for p, s in pairs if len(s) != 3], -1))[:, :, None, None]
+            x = F.leaky_relu(x, 0.2)
         return x.reshape(*leading, *self.features)
 
 

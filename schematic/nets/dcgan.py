@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
 
 from torch import Tensor, nn
 
 from schematic.nets.conv import ConvBody
 from schematic.nets.mlp import MLPBody
-from schematic.nets.net import Chain, FlatHead, Net, Shape
+from schematic.nets.net import FlatHead, Join, Net, Shape
 
 
 def halvings(size: Shape) -> list[Shape]:
-    """An image's size and its halves, rounded up, until both sides are at most 7; at least one half."""
+    """An image's size and its halves, rounded up: one at least, then until both sides are at most 7."""
     sizes = [size]
-    while max(sizes[-1]) > (7 if len(sizes) > 1 else 1):
+    while len(sizes) == 1 or max(sizes[-1]) > 7:
         sizes.append(tuple(-(-n // 2) for n in sizes[-1]))
     return sizes
 
@@ -24,18 +25,14 @@ class DCGANBody(nn.Module):
 
     def __init__(self, inputs: tuple[Shape, ...], width: int) -> None:
         super().__init__()
-        self.features: Shape = (4 * width,)
         images = [shape for shape in inputs if len(shape) == 3]
-        levels = len(halvings(images[0][1:])) - 1 if images else 0
-        if levels:
-            maps = ConvBody(inputs, tuple(width * 2**i for i in range(levels)), 4, (2,) * levels)
-            self.layers: nn.Module = Chain(maps, MLPBody((maps.features,), self.features))
-        else:  # vectors, or an image of one pixel
-            self.layers = MLPBody(inputs, self.features)
+        widths = tuple(width * 2**i for i, _ in enumerate(halvings(images[0][1:])[1:])) if images else ()
+        self.maps = ConvBody(inputs, widths, 4) if images else Join(inputs)
+        self.dense = MLPBody((self.maps.features,), (4 * width,))
+        self.features = self.dense.features
 
     def forward(self, *parents: Tensor, batch: Shape = ()) -> Tensor:
-        features: Tensor = self.layers(*parents, batch=batch)
-        return features
+        return self.dense(self.maps(*parents, batch=batch))  # type: ignore[no-any-return]
 
 
 class DCGANHead(nn.Module):
@@ -43,26 +40,22 @@ class DCGANHead(nn.Module):
 
     def __init__(self, features: Shape, output: Shape, width: int) -> None:
         super().__init__()
-        self.features, self.output = features, output
-        self.sizes = halvings(output[1:])[::-1]
-        levels = len(self.sizes) - 1
-        channels = [width * 2**i for i in range(levels)][::-1] if levels > 1 else [2 * width]
-        self.start = (channels[0], *self.sizes[0])
+        sizes = halvings(output[1:])[::-1]
+        channels = [width * 2**i for i in reversed(range(len(sizes) - 1))]
+        channels[0] = max(channels[0], 2 * width)
+        self.rank, self.start, self.sizes = len(features), (channels[0], *sizes[0]), sizes[1:]
         self.first = nn.Linear(prod(features), prod(self.start))
-        outs = (*channels[1:], output[0])
-        layers = [nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in zip(channels, outs, strict=True)] if levels else []
-        self.layers = nn.ModuleList(layers or [nn.Conv2d(2 * width, output[0], 1)])  # one pixel
-        for layer in (self.first, *self.layers):
-            fan_in = layer.weight.shape[0] * 4 if isinstance(layer, nn.ConvTranspose2d) else layer.weight[0].numel()
-            nn.init.normal_(layer.weight, std=(2 / fan_in) ** 0.5)
+        self.layers = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in pairwise((*channels, output[0])))
+        for layer, fan_in in zip((self.first, *self.layers), (prod(features), *(4 * c for c in channels)), strict=True):
+            nn.init.normal_(layer.weight, std=(2 / fan_in) ** 0.5)  # a place sees 4 of the 16 taps of each map
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        leading = x.shape[: x.dim() - len(self.features)]
-        x = self.first(x.reshape(-1, prod(self.features))).reshape(-1, *self.start)
-        for layer, (height, width) in zip(self.layers, self.sizes[1:] or self.sizes, strict=True):
+        leading = x.shape[: x.dim() - self.rank]
+        x = self.first(x.flatten(-self.rank)).reshape(-1, *self.start)
+        for layer, (height, width) in zip(self.layers, self.sizes, strict=True):
             x = layer(x.relu())[:, :, :height, :width]
-        return x.reshape((*leading, *self.output))
+        return x.reshape(*leading, *x.shape[1:])
 
 
 class DCGAN(Net):

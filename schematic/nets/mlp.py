@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from schematic.nets.net import FlatHead, Join, Net, Shape
+from schematic.nets.net import FlatHead, Join, Net, Shape, he
 
 
 class MLPBody(nn.Module):
@@ -15,16 +16,14 @@ class MLPBody(nn.Module):
         self.join = Join(inputs)
         self.features: Shape = hidden[-1:]
         widths = (*self.join.features, *hidden)
-        layers = [nn.Linear(a, b) for a, b in zip(widths, hidden, strict=False)]
-        for layer in layers:
-            nn.init.kaiming_normal_(layer.weight, a=0.2)
-            nn.init.zeros_(layer.bias)
-        self.layers = nn.ModuleList(layers)
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, hidden, strict=False))
+        for layer in self.layers:
+            he(layer)
 
     def forward(self, *parents: Tensor, batch: Shape = ()) -> Tensor:
         x: Tensor = self.join(*parents, batch=batch)
         for layer in self.layers:
-            x = nn.functional.leaky_relu(layer(x), 0.2)
+            x = F.leaky_relu(layer(x), 0.2)
         return x
 
 

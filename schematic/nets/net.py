@@ -10,12 +10,6 @@ from torch import Tensor, nn
 Shape = tuple[int, ...]
 
 
-def leading_shape(parents: tuple[Tensor, ...], inputs: tuple[Shape, ...], batch: Shape) -> Shape:
-    """The shape to which the axes before the parents' events broadcast."""
-    shapes = (p.shape[: p.dim() - len(event)] for p, event in zip(parents, inputs, strict=True))
-    return tuple(torch.broadcast_shapes(batch, *shapes))  # type: ignore[no-untyped-call]
-
-
 class Net(nn.Module):
     """A body and a head: parents (*leading, *event) -> (*leading, *output), leading axes broadcast.
 
@@ -27,8 +21,7 @@ class Net(nn.Module):
         self.body, self.head = body, head
 
     def forward(self, *parents: Tensor, batch: Shape = ()) -> Tensor:
-        features: Tensor = self.head(self.body(*parents, batch=batch))
-        return features
+        return self.head(self.body(*parents, batch=batch))  # type: ignore[no-any-return]
 
 
 class Chain(nn.Module):
@@ -40,8 +33,13 @@ class Chain(nn.Module):
         self.features = second.features
 
     def forward(self, *parents: Tensor, batch: Shape = ()) -> Tensor:
-        features: Tensor = self.second(self.first(*parents, batch=batch))
-        return features
+        return self.second(self.first(*parents, batch=batch))  # type: ignore[no-any-return]
+
+
+def he(layer: nn.Module) -> None:
+    """He's initialization before a leaky ReLU: activations keep their scale, so that depth forgets no input."""
+    nn.init.kaiming_normal_(layer.weight, a=0.2)  # type: ignore[arg-type]
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
 
 class Join(nn.Module):
@@ -58,9 +56,9 @@ class Join(nn.Module):
     def forward(self, *parents: Tensor, batch: Shape = ()) -> Tensor:
         if not parents:
             return self.one.expand((*batch, 1))
-        leading = leading_shape(parents, self.inputs, batch)
-        pairs = zip(parents, self.inputs, strict=True)
-        return torch.cat([p.expand((*leading, *shape)).reshape(*leading, prod(shape)) for p, shape in pairs], -1)
+        flat = [p.reshape(*p.shape[: p.dim() - len(s)], prod(s)) for p, s in zip(parents, self.inputs, strict=True)]
+        leading = torch.broadcast_shapes(batch, *(p.shape[:-1] for p in flat))  # type: ignore[no-untyped-call]
+        return torch.cat([p.expand(*leading, p.shape[-1]) for p in flat], -1)
 
 
 class FlatHead(nn.Module):
@@ -72,9 +70,8 @@ class FlatHead(nn.Module):
         self.linear = nn.Linear(prod(features), prod(output))
 
     def forward(self, x: Tensor) -> Tensor:
-        leading = x.shape[: x.dim() - len(self.features)]
-        y: Tensor = self.linear(x.reshape(*leading, prod(self.features)))
-        return y.reshape((*leading, *self.output))
+        y = self.linear(x.flatten(-len(self.features)))
+        return y.reshape((*y.shape[:-1], *self.output))  # type: ignore[no-any-return]
 
 
 class PoolHead(nn.Module):
@@ -85,5 +82,4 @@ class PoolHead(nn.Module):
         self.flat = FlatHead(features[:1], output)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.flat(x.mean((-2, -1)))
-        return y
+        return self.flat(x.mean((-2, -1)))  # type: ignore[no-any-return]

@@ -44,20 +44,24 @@ def _definitions() -> dict[str, tuple[str, frozenset[str]]]:
 
 
 @cache
-def _imported() -> dict[str, str]:
-    """Where each outside name that the network modules use is imported from; '' for a module itself."""
-    found: dict[str, str] = {}
+def _imported() -> dict[str, tuple[str, str]]:
+    """Each outside name that the network modules use: where it is imported from ('' for a module), and as what."""
+    found: dict[str, tuple[str, str]] = {}
     for module in MODULES:
         text = resources.files("schematic.nets").joinpath(f"{module}.py").read_text(encoding="utf-8")
         for node in ast.parse(text).body:
             match node:
                 case ast.ImportFrom(module=origin, names=aliases) if origin and not origin.startswith(OURS):
-                    found.update((a.name, origin) for a in aliases)
+                    found.update((a.name, (origin, a.name)) for a in aliases)
                 case ast.Import(names=aliases):
-                    found.update((a.name, "") for a in aliases)
+                    found.update((a.asname or a.name, ("", _alias(a))) for a in aliases)
                 case _:
                     pass
     return found
+
+
+def _alias(name: ast.alias) -> str:
+    return f"{name.name} as {name.asname}" if name.asname else name.name
 
 
 def needed(kinds: Iterable[str]) -> tuple[str, ...]:
@@ -86,11 +90,11 @@ def imports(kinds: Iterable[str]) -> tuple[str, ...]:
     """The import lines that `source(kinds)` needs: `from math import prod`, `import torch`, ..."""
     names = {n for name in needed(kinds) for n in _definitions()[name][1]}
     origins: dict[str, list[str]] = {}
-    for name, origin in sorted(_imported().items()):
+    for name, (origin, written) in sorted(_imported().items()):
         if name in names:
-            origins.setdefault(origin, []).append(name)
-    lines = (f"from {o} import {', '.join(n)}" if o else f"import {', '.join(n)}" for o, n in origins.items())
-    return tuple(sorted(lines, key=lambda line: (line.split()[1], line)))
+            origins.setdefault(origin, []).append(written)
+    modules = [f"import {name}" for name in sorted(origins.pop("", []))]
+    return (*modules, *(f"from {origin} import {', '.join(found)}" for origin, found in sorted(origins.items())))
 
 
 # --- construction -----------------------------------------------------------------------------------------
