@@ -248,6 +248,7 @@ def test_records_that_differ_by_domain() -> None:
     by_domain = Density("data", "p", None, ("x",), ("y",))
     np.testing.assert_array_equal(distribution(by_domain, tables), joint)
     np.testing.assert_array_equal(distribution(at(by_domain, "y", 1), tables), joint[1])
+    np.testing.assert_array_equal(distribution(replace(by_domain, given=(), values=(("y", 1),)), tables), joint[1])
     values = np.log(joint)
     scored = Log(Density("explicit", "p", "a", ("x",), (), "p_a"))
     tables = Tables({"p_a": Table((), ("x",), joint[0])}, records=tables.records)

@@ -109,6 +109,14 @@ def test_latex() -> None:
     )
 
 
+def test_a_line_that_opens_with_a_sign_keeps_its_spacing() -> None:
+    assert latex_lines(Add((A, Scale(Fraction(-1), B))), 20) == (
+        r"\log q_{\phi}(y=1\mid x)",
+        r"{} - \log p(z)",
+    )
+    assert latex_lines(Scale(HALF, Add((A, B))), 20)[1] == r"\quad {} + \log p(z)]"
+
+
 def test_names() -> None:
     assert name_latex("epsilon1", bold=True) == r"\boldsymbol{\epsilon}_{1}"
     assert name_latex("image", bold=True) == r"\mathbf{image}"
