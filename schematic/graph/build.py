@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -156,12 +156,13 @@ class _Files:
             clash = twice(name, first.span)
         if clash is not None:
             self._report.add(clash)
-        outside = Outside(dict(read.nets), frozenset(read.broken))
+        outside, mine = Outside(dict(read.nets), frozenset(read.broken)), Report()
         if isinstance(decl.body, ast.Block):
-            model: AnyModel | None = build(name.text, decl.body.statements, None, outside, self._report, name.span)
+            model: AnyModel | None = build(name.text, decl.body.statements, None, outside, mine, name.span)
         else:
             scope = Scope(read.visible, outside, {n: s for n, s in later.items() if n not in read.own})
-            model = evaluate(name.text, decl.body, scope, self._report, name.span)
+            model = evaluate(name.text, decl.body, scope, mine, name.span)
+        self._report.add(*(d for d in mine if not _consequence(d, read.broken)))
         if first is None:
             read.own[name.text] = read.visible[name.text] = Entry(model, name.span)
 
@@ -181,7 +182,7 @@ class _Files:
             )
         built = [m for e in read.own.values() if e.model is not None for m in terms(e.model)]
         self._report.add(*_group_problems(file, built, complete=all(e.model for e in read.own.values())))
-        if not self._report.failed and len(self._open) <= 1:
+        if not read.broken and len(self._open) <= 1:
             self._report.add(*_warnings(read, file))
 
     # --- other files -------------------------------------------------------------------------------------------
@@ -195,7 +196,7 @@ class _Files:
         if used is None:
             read.broken |= {alias.text} if alias else {ANY}
             return
-        read.broken |= {f"{alias.text}.{n}" if alias else n for n in used.broken}
+        read.broken |= used.broken | {f"{alias.text}.{n}" for n in used.broken if alias}
         for name, entry in used.own.items():
             full = f"{alias.text}.{name}" if alias else name
             first = read.visible.get(full) or read.nets.get(full)
@@ -283,6 +284,12 @@ def _warnings(read: _Read, file: ast.File) -> Iterable[Diagnostic]:
 _DECLARED = re.compile(
     r"\b([A-Za-z]\w*)(?:\.\w+)?\s*(?:\[[^\]\n]*\]\s*)?[:=]|\b(?:net|model|as)\s+([A-Za-z]\w*)", re.ASCII
 )
+
+
+def _consequence(found: Diagnostic, broken: Collection[str]) -> bool:
+    """A move misses what a statement would have declared if it could have been read."""
+    marked = found.span.source.text[found.span.start : found.span.end]
+    return found.code == "SG301" and marked.partition(".")[0] in broken
 
 
 def _declared_in(text: str) -> frozenset[str]:

@@ -101,7 +101,7 @@ def unused(model: Model) -> tuple[Variable, ...]:
     return tuple(v for v in model.variables if v.name.partition("[")[0] not in used)
 
 
-_GIVEN = frozenset(("real", "data", "given", "source"))
+_GIVEN = frozenset(("real", "data", "source"))
 _GENERATED = frozenset(("fake", "generated", "synthetic", "target"))
 
 

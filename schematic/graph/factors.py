@@ -66,13 +66,14 @@ def read_factor(decl: ast.FactorDecl, names: Names, report: Report) -> Factor | 
         target_span=decl.target.span,
     )
     factor = _with_how(factor, decl.how, decl.options, names, mine)
+    shape = Report()
+    _check_repeats(factor, decl, shape)
     if not broken:
-        shape = Report()
         _check_parts(decl, names, shape)
         factor = _read_indices(factor, decl, names, shape)
         if not shape.failed:
             _check_ends(factor, decl, names, shape)
-        mine.add(*shape)
+    mine.add(*shape)
     report.add(*mine)
     return None if mine.failed or broken else factor
 
@@ -154,15 +155,18 @@ def _instances(ends: tuple[ast.End, ...], shifts: tuple[int | None, ...], names:
     return low <= high
 
 
-def _check_ends(factor: Factor, decl: ast.FactorDecl, names: Names, report: Report) -> None:
-    seen: set[tuple[str, int | None]] = set()
-    shifts = factor.shifts or (None,) * (len(factor.parents) + 1)
-    for end, name, shift in zip(decl.parents, factor.parents, shifts, strict=False):
-        if (name, shift) in seen:
+def _check_repeats(factor: Factor, decl: ast.FactorDecl, report: Report) -> None:
+    seen: set[tuple[str, ast.Index | None]] = set()
+    for end, name in zip(decl.parents, factor.parents, strict=True):
+        if (name, end.index) in seen:
             report.add(error("SG209", end.span, f"`{name}` is a parent twice"))
-        seen.add((name, shift))
-        if (name, shift) == (factor.target, shifts[-1]) and end.part is None and decl.target.part is None:
-            report.add(error("SG209", end.span, f"`{name}` is its own parent", "a variable does not depend on itself"))
+        elif (name, end.index) == (factor.target, decl.target.index) and not (end.part or decl.target.part):
+            words = f"`{name}` is its own parent"
+            report.add(error("SG209", end.span, words, "a variable does not depend on itself"))
+        seen.add((name, end.index))
+
+
+def _check_ends(factor: Factor, decl: ast.FactorDecl, names: Names, report: Report) -> None:
     y = names.indicator
     is_y = y is not None and factor.target == y.name
     if is_y and not factor.adversarial and (factor.implicit or factor.process == "inference"):

@@ -61,17 +61,24 @@ def built_in_misfit(model: Model, factor: Factor) -> Misfit | None:
     return Misfit(factor, "SG202", net.span, f"{words}: {ends_words(model, factor)}", help) if words else None
 
 
-def declared_misfits(model: Model) -> tuple[Misfit, ...]:
-    """Declared networks that do not fit the ends of their factors, or whose one body would have several inputs."""
-    return tuple(_Fitting(model).misfits()) if model.nets else ()
+def declared_misfits(*terms: Model) -> tuple[Misfit, ...]:
+    """Declared networks that do not fit the ends of their factors, or whose one body would have several inputs.
+
+    Of a sum, over all its terms, which share the networks of one name.
+    """
+    bodies: _Bodies = {}
+    return tuple(m for term in terms if term.nets for m in _Fitting(term, bodies).misfits())
+
+
+_Bodies = dict[str, tuple[tuple[Shape, ...], Factor]]
 
 
 class _Fitting:
     """One walk over a model's factors, which fixes the inputs of each declared network at its first use."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, bodies: _Bodies) -> None:
         self._model = model
-        self._bodies: dict[str, tuple[tuple[Shape, ...], Factor]] = {}
+        self._bodies = bodies
         self._outputs = _outputs(model)
 
     def misfits(self) -> Iterator[Misfit]:
@@ -185,13 +192,13 @@ def owners(model: Model, net: NetDeclaration) -> tuple[str, ...]:
     return net.groups or tuple(dict.fromkeys(f.group for f in users(model).get(net.name, ())))
 
 
-def owner_problems(model: Model) -> Iterator[Diagnostic]:
-    """A network that factors of several groups name must say who trains it."""
-    if not model.nets:
-        return
-    named = users(model)
-    for net in model.nets:
-        groups = tuple(dict.fromkeys(f.group for f in named.get(net.name, ())))
+def owner_problems(*terms: Model) -> Iterator[Diagnostic]:
+    """A network that factors of several groups name must say who trains it; of a sum, of all its terms."""
+    named: dict[str, list[str]] = {}
+    for name, factors in (item for term in terms if term.nets for item in users(term).items()):
+        named.setdefault(name, []).extend(f.group for f in factors)
+    for net in {n.name: n for term in terms for n in term.nets}.values():
+        groups = tuple(dict.fromkeys(named.get(net.name, ())))
         if not net.fixed and not net.groups and len(groups) > 1:
             words = f"`{net.name}` is named by factors of {', '.join(groups[:-1])} and {groups[-1]}: who trains it?"
             yield error("SG207", net.span, words, f"`net {net.name} in {groups[0]} = ...`")

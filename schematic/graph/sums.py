@@ -11,7 +11,7 @@ from schematic.core.source import NOWHERE, Span
 from schematic.graph.checks import type_words
 from schematic.graph.defaults import Resolved, resolve
 from schematic.graph.model import Factor, Model, NetDeclaration, Variable
-from schematic.graph.networks import net_words
+from schematic.graph.networks import declared_misfits, net_words, owner_problems
 
 Terms = tuple[tuple[float, Model], ...]
 Key = tuple[object, ...]
@@ -40,6 +40,10 @@ def add_terms(terms: Terms, span: Span = NOWHERE) -> Terms:
         problems += _variable_problems(shared, model, label, span)
         problems += _net_problems(shared, model, span)
         result.append((weight, _named(shared, model, span, problems)))
+    models = [model for _, model in result]
+    if not problems:
+        problems += [error("SG303", span, m.words, "give each its own network") for m in declared_misfits(*models)]
+        problems += owner_problems(*models)
     if problems:
         raise SchematicError(tuple(dict.fromkeys(problems)))
     names = [model.name for _, model in result]

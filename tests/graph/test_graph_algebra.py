@@ -143,7 +143,7 @@ def test_the_swaps_commute(model: Model, ab: list[str]) -> None:
 @laws
 @given(models, pair)
 def test_a_swap_moves_only_what_it_says(model: Model, ab: list[str]) -> None:
-    """Marks and options stay on the arrow; types and given distributions with the names; HOWs are neither lost nor made."""
+    """Marks and options stay on the arrow, types and given distributions with the names; no HOW is lost or made."""
     swapped = sg.swap(model, *ab)
     assert isinstance(swapped, Model)
     assert swapped.variables == model.variables
@@ -441,16 +441,20 @@ TEXTS = {
     "sum": HALF + "model S = Half + 0.25 * swap(Half, x, z)  train { data = sets(horses: \"a\")  batch = 3 }",
     "importance": INFOGAN + "model S = importance(InfoGAN, 5)",
     "wake_sleep": INFOGAN + "model S = wake_sleep(InfoGAN without q_phi)",
-    "chain": "model M { z[1..9] : real(3) = data  z[9] : real(3) ~ Normal(0, 1)  p_a : z[t] -> z[t-1]  q_b : z --> w  w : real }",
+    "chain": """model M { z[1..9] : real(3) = data  z[9] : real(3) ~ Normal(0, 1)
+      p_a : z[t] -> z[t-1]  q_b : z --> w  w : real }""",
     "each": "model M { x : real  z : unit(8)  q_eta : x ==> z  q_phi : z.rest ~> z.each = mlp(64)  p_theta : z -> x }",
-    "partial": 'model M { x : unit(4) = data  t : category(3, 2) = data("l") partial  q_a : x --> t weight 50 gradient gumbel(0.5) }',
-    "domains": 'model M { y : domain(a, b, c)  x : real = data("s/a", "s/b", "s/c") given y  q_a : x ~> y divergence minimax temperature 1.5 }',
+    "partial": """model M { x : unit(4) = data  t : category(3, 2) = data("l") partial
+      q_a : x --> t weight 50 gradient gumbel(0.5) }""",
+    "domains": """model M { y : domain(a, b, c)  x : real = data("s/a", "s/b", "s/c") given y
+      q_a : x ~> y divergence minimax temperature 1.5 }""",
     "nets": """net D in phi = conv(8, 16, kernel: 5)  net V = python("lpips:VGG") fixed
       model M { x : unit(1, 8, 8) = data  y : domain(fake, real)  z : real(3) ~ Laplace(-1, 2.5e-3)
       q_phi : x ~> y = D fixed  q_eta : x --> z = Normal(D then mlp(4), scale: 0.1) beta 0.5 when y = real
       p_theta.t : z, x -> x2 = V  x2 : real  p_a : -> u  u : real
       train { phi = adam(1e-4, 0, 0.9, steps: 5)  eta = rmsprop(1e-5) epochs = 2 } }""",
-    "wasserstein": "model M { x : real = data  y : domain(fake, real)  q_a : x ~> y divergence wasserstein(penalty: 3) perfect }",
+    "wasserstein": """model M { x : real = data  y : domain(fake, real)
+      q_a : x ~> y divergence wasserstein(penalty: 3) perfect }""",
 }  # fmt: skip
 
 

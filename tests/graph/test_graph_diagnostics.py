@@ -6,11 +6,14 @@ A text without marks is the near miss beside it: it has no finding at all.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from schematic.core.diagnostics import Report, in_order
+from schematic.graph import build
 from schematic.graph.build import parse
+from schematic.graph.codes import CODES
 
 GAN = """model GAN {
   x : unit(1, 8, 8) = data("image")
@@ -53,10 +56,10 @@ def findings(marked: str) -> tuple[list[tuple[str, int, int]], list[str]]:
 
 
 def places(marked: str) -> list[tuple[int, int]]:
-    result, removed, opened = [], 0, 0
-    for match in re.finditer("[⟦⟧]", marked):
-        at = match.start() - removed
-        removed += 1
+    result: list[tuple[int, int]] = []
+    opened = 0
+    for number, match in enumerate(re.finditer("[⟦⟧]", marked)):
+        at = match.start() - number
         if match.group() == "⟦":
             opened = at
         else:
@@ -203,3 +206,70 @@ def test_a_slip_has_one_finding_at_its_place(code: str, marked: str, words: str)
     found, rendered = findings(marked)
     assert found == [(code, *places(marked)[0])], "\n".join(rendered) or "nothing found"
     assert words in rendered[0]
+
+
+# --- near misses: nothing to find ------------------------------------------------------------------------------
+
+GOOD = [
+    block("p_c : z -> x when y = real"),
+    block("p_c : -> h"),
+    block("p_a.t : z -> x  p_a.h : z -> h  q_a_t : x -> z"),
+    block("p_c : z -> x = Normal(dcgan(8), scale: 0.1)"),
+    block("p_c : z -> x = Normal"),
+    block("p_c : z -> h = Normal(mlp(4))"),
+    block("p_c : h -> z = table"),
+    block("p_c : z, x -> h = Bernoulli(mlp(4, 4))"),
+    block("q_c : z --> h beta 0 weight 0 gradient gumbel(0.5) fixed when y = fake"),
+    block("q_c : x --> z beta 4"),
+    block("p_c : z => x weight 0.5"),
+    block("q_c : z, x ~> y divergence wasserstein(penalty: 0) temperature 0.5 perfect weight 2"),
+    block("q_c : z ~> y divergence wasserstein"),
+    block("q_c : x -> y"),
+    block("w : category(3, 2) ~ Categorical  p_c : w -> h"),
+    block("w : category(3, 2)  p_c : h -> w = Categorical(mlp(3))"),
+    block("w : real ~ Bernoulli(0.5)  p_c : w -> h"),
+    block("w : unit ~ Bernoulli(0.5)  p_c : w -> h"),
+    block("w : unit ~ Uniform(0.25, 0.5)  p_c : w -> h"),
+    block("w : binary(3) = data partial  p_c : w -> h"),
+    block('w : unit(3) ~ Uniform(0, 1) = data("image2") partial  p_c : w -> h'),
+    block('w : real(3) = data("a/image", "b/image") given y  p_c : w -> h'),
+    block('w : real(1, 8, 8) = data("image")  p_c : w -> h'),
+    block("net F = mlp(4)  p_c : z -> h = F  p_c.2 : z -> x = F"),
+    block("net F in c = mlp(4)  p_c : z -> h = F  p_d : z -> x = F"),
+    block("net F = mlp(4) fixed  p_c : z -> h = F  p_d : z -> x = F"),
+    block("net D = conv(8)  q_c : x -> h = D then mlp(4)  q_c.2 : x ~> y = D"),
+    block("net F = mlp(4)  net G = linear  p_c : z -> h = F  p_d : z -> x = F then G".replace("net F", "net F in c")),
+    block("net F = mlp(4) then linear  p_c : z -> h = F"),
+    block('p_c : z -> h = python("my_package.nets:Encoder")'),
+    block('net F = python("a:b.c")  p_c : z -> h = F then mlp(3)'),
+    block("q_c : h.rest ~> h.each"),
+    block("q_c : h.rest, x ~> h.each = mlp(3)"),
+    block("w[1..5] : real  p_c : w[t] -> w[t-1]  p_d : w[5] -> h  p_e : w -> z"),
+    block("w[1..5] : real  w[5] : real ~ Normal(0, 1)  p_c : w[t] -> w[t-1]"),
+    block('train { a, b = adam(1e-3)  epochs = 3  data = "mnist" }'),
+    block('w : real = data("s/w")  p_c : w -> h  train { data = sets(s: "a.npz") c = adam(1e-3, 0, 0.9, steps: 5) }'),
+    block("net real_D = mlp(3)  fake : real  p_c : fake -> h = real_D"),
+    "model M { y : domain(generated, data)  x : real = data  q_a : x ~> y }",
+    "model M { y : domain(target, source)  x : real = data  q_a : x ~> y }",
+    "model M { y : domain(usps, mnist)  x : real = data  q_a : x ~> y }",
+    "model M { p_a : z -> x  x : real  z : real }",
+    INFOGAN + "model S = rename(InfoGAN, theta, omega) { train { omega = sgd(1) } }",
+    INFOGAN + "model S = rename(InfoGAN, q_eta, q_xi.1)",
+    INFOGAN + "model S = activate(perfect(InfoGAN, q_phi), q_phi)",
+    INFOGAN + "model S = importance(InfoGAN, 1)",
+    INFOGAN + "net D = dcgan(8)  model S = InfoGAN { q_phi = D }",
+    "net D in phi = dcgan(8)\n" + GAN.replace("x ~> y", "x ~> y = D"),
+]
+
+
+@pytest.mark.parametrize("text", GOOD, ids=range(len(GOOD)))
+def test_a_near_miss_has_no_finding(text: str) -> None:
+    found, rendered = findings(text)
+    assert not found, "\n".join(rendered)
+
+
+def test_codes_keep_their_meaning() -> None:
+    """Every code that the graph room uses is listed with its meaning, and pinned here or in the tests beside."""
+    source = "".join(p.read_text() for p in Path(build.__file__).parent.glob("*.py") if p.name != "codes.py")
+    used = set(re.findall(r"SG\d{3}", source))
+    assert used == set(CODES)

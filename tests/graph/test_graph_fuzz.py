@@ -83,7 +83,9 @@ def survives(text: str) -> None:
         again = Report()
         assert parse(model_text(model), again) is not None, "\n".join(d.render() for d in again) + model_text(model)
         if isinstance(model, Model):
-            assert {v.name for v in model.variables if v.type.kind == "domain"} <= {model.indicator.name if model.indicator else ""}
+            assert {v.name for v in model.variables if v.type.kind == "domain"} <= {
+                model.indicator.name if model.indicator else ""
+            }
 
 
 @settings(max_examples=150, deadline=None)
