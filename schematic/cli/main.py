@@ -11,6 +11,7 @@ import click
 
 from schematic.cli.diagnostics import show
 from schematic.cli.front import check, compile, derive, fmt, render, swap
+from schematic.cli.proving import verify
 from schematic.cli.training import evaluate, sample, train
 from schematic.core.diagnostics import SchematicError
 from schematic.core.version import VERSION
@@ -33,7 +34,7 @@ def cli() -> None:
     """
 
 
-for command in (check, fmt, compile, render, derive, swap, train, sample, evaluate):
+for command in (check, fmt, compile, render, derive, swap, verify, train, sample, evaluate):
     cli.add_command(command)
 
 

@@ -166,6 +166,8 @@ def evaluate(run: Path, number: int, seed: int, device: str, as_json: bool) -> N
         figures = runtime.evaluate(run, number, seed=seed, device=device)
     if as_json:
         click.echo(json.dumps(figures))
-    else:
-        width = max(map(len, figures), default=0)
+    elif figures:
+        width = max(map(len, figures))
         click.echo("\n".join(f"{name:<{width}}  {value:.4g}" for name, value in figures.items()))
+    else:
+        click.echo("nothing to judge: the model has no bound, and its data no labelled images", err=True)
