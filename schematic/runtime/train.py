@@ -17,7 +17,7 @@ from schematic.runtime.metrics import Metrics
 from schematic.runtime.prepare import Plan, Settings, prepare
 from schematic.runtime.program import digest
 from schematic.runtime.progress import Bar
-from schematic.runtime.step import step
+from schematic.runtime.step import anneal, step
 
 LOG_EVERY = 20  # steps between two readings of the objectives; nothing else comes back from the device
 SAVE_SECONDS = 30.0
@@ -89,6 +89,7 @@ def loop(plan: Plan, run: Run, bar: Bar) -> Outcome:
     save(plan, run, 0)
     with bar, Interrupt() as interrupt:
         for n in range(1, plan.steps + 1):
+            anneal(plan.trainer, (n - 1) / plan.steps)
             record.add(step(plan.trainer, plan.batches))
             ending = n == plan.steps or interrupt.asked
             if n % LOG_EVERY and not ending:

@@ -214,7 +214,9 @@ def test_no_bytes_make_a_traceback(data: bytes) -> None:
         return
 
 
-@pytest.mark.parametrize("source", ["digit", "nowhere.npz", "idx:nowhere", "npz:nowhere.npz", "horses=digits", "a=,b=c"])
+@pytest.mark.parametrize(
+    "source", ["digit", "nowhere.npz", "idx:nowhere", "npz:nowhere.npz", "horses=digits", "a=,b=c"]
+)
 def test_sources_that_are_not_there(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RunError):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,7 +26,16 @@ from schematic.runtime.step import init, schedule, step
 from schematic.runtime.train import Outcome, train
 
 CPU = torch.device("cpu")
-FILES = {"config.json", "model.sg", "program.py", "drawing.svg", "metrics.jsonl", "curves.svg", "samples.png", "checkpoint.pt"}
+FILES = {
+    "config.json",
+    "model.sg",
+    "program.py",
+    "drawing.svg",
+    "metrics.jsonl",
+    "curves.svg",
+    "samples.png",
+    "checkpoint.pt",
+}
 
 
 def run(program: str, out: Path, steps: int = 45, **settings: Any) -> Outcome:
@@ -72,7 +82,9 @@ def test_checkpoints_are_tensors_and_plain_values(gan_run: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_run(programs: ModuleType, tmp_path: Path) -> None:
-    a, b, c = (run(programs.GAN, tmp_path / name, seed=seed).objectives for name, seed in (("a", 1), ("b", 1), ("c", 2)))
+    a, b, c = (
+        run(programs.GAN, tmp_path / name, seed=seed).objectives for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
     assert a == b != c
 
 
@@ -173,7 +185,9 @@ def test_ctrl_c_ends_with_a_checkpoint_and_samples(programs: ModuleType, tmp_pat
         "print(o.reason, o.steps)"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+    )
     metrics = tmp_path / "run" / "metrics.jsonl"
     deadline = time.monotonic() + 60
     while not metrics.exists() and time.monotonic() < deadline:
@@ -203,7 +217,7 @@ def test_a_step_stays_on_the_device_of_its_batch(name: str, programs: ModuleType
     """On `meta`, mixing with a CPU tensor raises, and so does reading a value."""
     meta = torch.device("meta")
     made = trainer(getattr(programs, name), meta)
-    made = type(made)(made.program, made.updates, made.parameters, made.optimizers, None)
+    made = replace(made, generator=None)
     values = step(made, iter([{"image": torch.rand(8, 1, 8, 8, device=meta)}]))
     assert {v.device.type for v in values.values()} == {"meta"}
 
@@ -211,9 +225,11 @@ def test_a_step_stays_on_the_device_of_its_batch(name: str, programs: ModuleType
 def test_an_update_moves_its_groups_and_no_other(programs: ModuleType) -> None:
     made = trainer(programs.GAN)
     before = {g: [p.detach().clone() for p in ps] for g, ps in made.parameters.items()}
-    only = type(made)(made.program, made.updates[:1], made.parameters, made.optimizers, made.generator)
+    only = replace(made, updates=made.updates[:1])
     step(only, iter([{"image": torch.rand(8, 1, 8, 8)}]))
-    moved = {g: any(not torch.equal(a, b) for a, b in zip(before[g], ps, strict=True)) for g, ps in made.parameters.items()}
+    moved = {
+        g: any(not torch.equal(a, b) for a, b in zip(before[g], ps, strict=True)) for g, ps in made.parameters.items()
+    }
     assert moved == {"phi": True, "theta": False}
     assert all(p.grad is None for ps in made.parameters.values() for p in ps)
 
