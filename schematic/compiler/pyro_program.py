@@ -88,7 +88,7 @@ class Program:
         read = dict(self.r.plan.fields)
         known = next((f for f in fields if f in read), None)
         if known is None:
-            return f"torch.zeros({', '.join(map(str, ('rows', *v.type.event_shape)))}, **like)"
+            return f"torch.zeros({', '.join(map(str, (self.count, *v.type.event_shape)))}, **like)"
         return self.stacked(
             [f"batch[{quoted(f)}]" if f in read else f"torch.zeros_like(batch[{quoted(known)}])" for f in fields]
         )

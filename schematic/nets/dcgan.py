@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from math import prod
 
 from torch import Tensor, nn
@@ -45,7 +44,8 @@ class DCGANHead(nn.Module):
         channels[0] = max(channels[0], 2 * width)
         self.rank, self.start, self.sizes = len(features), (channels[0], *sizes[0]), sizes[1:]
         self.first = nn.Linear(prod(features), prod(self.start))
-        self.layers = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in pairwise((*channels, output[0])))
+        pairs = zip(channels, (*channels[1:], output[0]), strict=True)
+        self.layers = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in pairs)
         for layer, fan_in in zip((self.first, *self.layers), (prod(features), *(4 * c for c in channels)), strict=True):
             nn.init.normal_(layer.weight, std=(2 / fan_in) ** 0.5)  # a place sees 4 of the 16 taps of each map
             nn.init.zeros_(layer.bias)

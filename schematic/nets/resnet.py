@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from math import gcd, prod
 
 from torch import Tensor, nn
@@ -66,9 +65,8 @@ class ResNetHead(nn.Module):
         vector = len(features) == 1
         self.first = nn.Linear(features[0], prod(self.start)) if vector else nn.Conv2d(features[0], channels[0], 1)
         self.blocks = nn.Sequential(*(Residual(channels[0]) for _ in range(blocks if vector else 0)))
-        pairs = list(pairwise(channels))
-        self.layers = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in pairs)
-        self.norms = nn.ModuleList(group_norm(b) for _, b in pairs)
+        self.layers = nn.ModuleList(nn.ConvTranspose2d(a, a // 2, 4, 2, 1) for a in channels[:-1])
+        self.norms = nn.ModuleList(group_norm(a // 2) for a in channels[:-1])
         self.last = nn.Conv2d(width, output[0], 7, padding=3)
 
     def forward(self, x: Tensor) -> Tensor:
