@@ -45,9 +45,10 @@ def page() -> str:
     here = os.getcwd()
     os.chdir(FOLDER)
     try:
-        shown = {code: next(text for c, text in said(f"{code}.sg") if c == code) for code in codes()}
+        found = {code: dict(reversed(said(f"{code}.sg"))) for code in codes()}
     finally:
         os.chdir(here)
+    shown = {code: texts.get(code, f"{code}.sg gives {', '.join(texts) or 'nothing'}") for code, texts in found.items()}
     lines = [HEAD]
     for start, title in PARTS.items():
         lines.append(f"## {title}\n")
