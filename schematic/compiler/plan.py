@@ -23,9 +23,10 @@ def plan(model: Model, objectives: tuple[Objective, ...], report: Report) -> Pla
     context = _Context(model, {c.factor.name: c for c in conditionals}, objectives)
     groups = _groups(context)
     branches = tuple(_branch(context, number) for number in context.numbers)
-    if not any(d.how == "data" for b in branches for d in b.draws):
+    if all(v.data is None for v in model.variables):
         help = "`= data`, or `= data(\"field\")`, after the type of one"
-        report.add(error("SG420", model.span, f"no objective of {model.name} reads data: there is nothing to train on", help))
+        words = f"no variable of {model.name} has data: there is nothing to train on"
+        report.add(error("SG420", model.span, words, help))
     planned = tuple(_update(context, branches, i) for i in range(len(objectives)))
     kept = ((u, tuple(g for g in u.groups if g in dict(groups))) for u in planned)
     updates = tuple(replace(u, groups=moved) for u, moved in kept if moved)

@@ -1,10 +1,10 @@
-"""A plan as text: who draws what and how, who is updated with what. For `--stage plan` and the table of `derive`."""
+"""A plan as text: who draws what and how, who is updated with what. For `--stage plan`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from schematic.calculus.text import density_text, text
+from schematic.calculus.text import density_text
 from schematic.calculus.text import lines as formula
 from schematic.compiler.program import Branch, Drawn, Plan, Update
 from schematic.graph import optimizers as defaults
@@ -22,25 +22,6 @@ HOW = {
     "gumbel": "Gumbel softmax, biased",
     "straight_through": "straight through, biased",
 }
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of the update table. `stopped`: what passes no gradient; `fixed`: factors that train nothing."""
-
-    groups: tuple[str, ...]
-    objective: str
-    optimizer: str
-    stopped: tuple[str, ...]
-    fixed: tuple[str, ...]
-
-
-def table(plan: Plan) -> tuple[Row, ...]:
-    """The rows of the update table, in the order of the updates."""
-    fixed = tuple(f.name for f in plan.model.factors if f.fixed or f.perfect)
-    return tuple(
-        Row(u.groups, text(u.objective.term), optimizers(plan, u), stopped(plan, u), fixed) for u in plan.updates
-    )
 
 
 def optimizers(plan: Plan, u: Update) -> str:

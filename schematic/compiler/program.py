@@ -135,12 +135,14 @@ class Plan:
 
     @property
     def fields(self) -> tuple[tuple[str, Variable], ...]:
-        """The data fields that the draws read, each with its (first) variable."""
+        """The data fields that the draws read, each with its (first) variable; where they read none, the first field of
+        the model, whose records say how large a batch is."""
         drawn = ((b.number, d.variable) for b in self.branches for d in b.draws if d.how == "data")
         found: dict[str, Variable] = {}
         for number, name in drawn:
             found.setdefault(field(self.model, name, number), self.model.variable(name))
-        return tuple(found.items())
+        spare = ((v.data.fields[0], v) for v in self.model.variables if v.data is not None)
+        return tuple(found.items()) or tuple(spare)[:1]
 
     @property
     def data(self) -> tuple[tuple[str, str], ...]:
