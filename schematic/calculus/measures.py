@@ -16,20 +16,14 @@ def kl(p: Array, q: Array) -> Array:
         return np.asarray(weighed(p, np.log(p) - np.log(q)).sum(axis=-1))
 
 
-def mixture(parts: Array, weights: Array | None = None) -> Array:
-    """sum_y w_y p(x | y) of parts (..., y, x): p_theta0(x) of Eq. 8; uniform weights by default."""
-    return np.asarray((_weights(parts, weights)[:, None] * parts).sum(axis=-2))
+def mixture(parts: Array) -> Array:
+    """p_theta0(x) = E_{p(y)}[p(x | y)] of Eq. 8, p(y) uniform: parts (..., y, x) -> (..., x)."""
+    return np.asarray(parts.mean(axis=-2))
 
 
-def jsd(parts: Array, weights: Array | None = None) -> Array:
-    """The Jensen-Shannon divergence of parts (..., y, x), generalised: sum_y w_y KL(p(x|y) || mixture) (Eq. 27)."""
-    middle = mixture(parts, weights)[..., None, :]
-    return np.asarray((_weights(parts, weights) * kl(parts, middle)).sum(axis=-1))
-
-
-def _weights(parts: Array, weights: Array | None) -> Array:
-    count = parts.shape[-2]
-    return np.full(count, 1 / count) if weights is None else np.asarray(weights)
+def jsd(parts: Array) -> Array:
+    """The Jensen-Shannon divergence of parts (..., y, x), of any number: E_{p(y)} KL(p(x|y) || mixture) (Eq. 27)."""
+    return np.asarray(kl(parts, mixture(parts)[..., None, :]).mean(axis=-1))
 
 
 def reverse(b: Array) -> Array:
@@ -49,10 +43,9 @@ def posterior(likelihood: Array, prior: Array) -> Array:
     return np.asarray(np.swapaxes(joint / joint.sum(axis=-2, keepdims=True), -1, -2))
 
 
-def optimal_discriminator(parts: Array, weights: Array | None = None) -> Array:
-    """q(y | x) proportional to w_y p(x | y) (Eq. 13): parts (..., y, x) -> (..., x, y)."""
-    joint = _weights(parts, weights)[:, None] * parts
-    return np.asarray(np.swapaxes(joint / joint.sum(axis=-2, keepdims=True), -1, -2))
+def optimal_discriminator(parts: Array) -> Array:
+    """q(y | x) proportional to p(x | y) (Eq. 13): parts (..., y, x) -> (..., x, y)."""
+    return np.asarray(np.swapaxes(parts / parts.sum(axis=-2, keepdims=True), -1, -2))
 
 
 def mutual_information(joint: Array) -> Array:

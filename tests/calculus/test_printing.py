@@ -134,6 +134,7 @@ def test_long_sums_are_broken_at_their_outermost_signs() -> None:
         "      − KL(q_η(z | x, y=0) ‖ p(z))]]]",
     )
     assert lines(infogan()[0], 100) == (text(infogan()[0]),)
+    assert lines(Add((vae(), B)), 90) == (text(vae()), "+ log p(z)")
 
 
 @settings(max_examples=200, deadline=None)
