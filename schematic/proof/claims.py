@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from schematic.graph.model import Factor, Model
 from schematic.proof.second_reading import SecondReading
 
 Array = np.ndarray[Any, Any]
+Subject = TypeVar("Subject")
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,15 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Claim:
-    """One line of `schematic verify`. `expect` fails: the paper's form is wrong, and a counterexample is looked for."""
+class Claim(Generic[Subject]):
+    """One line of `schematic verify`, about a finite model or its program: the error, None where it does not apply.
+
+    `expect` fails: the paper's form is wrong, and a counterexample is looked for.
+    """
 
     name: str
     equation: str
-    check: Callable[[Case], float | None]
+    check: Callable[[Subject], float | None]
     expect: Literal["holds", "fails"] = "holds"
 
 

@@ -70,3 +70,8 @@ def record_sets(model: Model) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
         joined.append((homes, names, chosen))
     y = model.indicator.name if model.indicator else ""
     return [((y,) if chosen else (), tuple(names)) for _, names, chosen in joined]
+
+
+def uniform_priors(tables: Tables) -> Tables:
+    """The same with the priors that a category can be declared with."""
+    return replace(tables, priors={name: np.full(p.shape, 1 / p.size) for name, p in tables.priors.items()})

@@ -1,10 +1,10 @@
-"""`schematic verify`: the claims of the theory on a user's own graph, over many random finite models of it."""
+"""`schematic verify`: what must hold of a user's graph and of its program, on random finite models of the graph."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from schematic.graph.model import Model
 from schematic.proof.claims import (
     Case,
     Claim,
+    Subject,
     dropped_terms_pass_no_gradient,
     equation_14,
     lemma_1,
@@ -23,7 +24,8 @@ from schematic.proof.claims import (
     section_b_printed,
     steps_keep_their_value,
 )
-from schematic.proof.finite import finite, random_sizes, random_tables
+from schematic.proof.finite import finite, random_sizes, random_tables, uniform_priors
+from schematic.proof.shrink import Counterexample, counterexample, shrunk
 from schematic.proof.theorems import (
     active_adversary,
     equation_16_corrected,
@@ -35,8 +37,9 @@ from schematic.proof.theorems import (
 
 TOLERANCE = 1e-10
 CONFIGURATIONS = 3000  # of a finite model's variables: enumeration stays under about a second a model
+PROGRAMS = 6  # of the models, at most, that are emitted and run
 
-CLAIMS: tuple[Claim, ...] = (
+CLAIMS: tuple[Claim[Case], ...] = (
     Claim("each derivation step changes value and gradient by what it drops", "calculus", steps_keep_their_value),
     Claim("what is dropped passes no gradient to the groups", "calculus", dropped_terms_pass_no_gradient),
     Claim("the objectives are what a second reading of the arrows gives", "semantics", second_reading_agrees),
@@ -57,14 +60,15 @@ Verdict = Literal["holds", "fails", "fails as known", "not refuted here"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One row: over `models` random finite models the worst error, and the smallest model where it occurred."""
+    """One row: over `models` random finite models the worst error, and the smallest model found where the claim
+    fails."""
 
     claim: str
     equation: str
     verdict: Verdict
     error: float
     models: int
-    counterexample: str = ""
+    counterexample: Counterexample | None = None
 
     @property
     def wrong(self) -> bool:
@@ -72,48 +76,93 @@ class Finding:
         return self.verdict == "fails"
 
 
-def verify(model: Model, *, models: int = 20, seed: int = 0) -> tuple[Finding, ...]:
-    """Every claim that speaks of the graph, on `models` random finite models of it; claims that do not apply are
-    left out. Raises SchematicError if the graph has no objectives."""
+def verify(model: Model, *, models: int = 20, seed: int = 0) -> Iterator[Finding]:
+    """Every claim that speaks of the graph, on `models` random finite models of it, the mathematics first; claims
+    that do not apply are left out. Imports torch when it comes to the emitted program.
+
+    Raises SchematicError if the graph has no objectives.
+    """
     report = Report()
     objectives(model, report)
     report.check()
     cases = tuple(random_cases(model, models, seed))
-    return tuple(f for claim in CLAIMS if (f := _finding(claim, cases)) is not None)
+    pairs = tuple((case, case) for case in cases)
+    for claim in CLAIMS:
+        yield from finding(claim, pairs, lambda case: case, lambda case: case)
+    from schematic.proof.programs import PROGRAM_CLAIMS, compiled
+
+    small = tuple(program_cases(model, min(models, PROGRAMS), seed))
+    programs = tuple((case, compiled(case)) for case in small)
+    for about in PROGRAM_CLAIMS:
+        yield from finding(about, programs, compiled, with_uniform_priors)
 
 
-def random_cases(model: Model, count: int, seed: int) -> Iterator[tuple[int, Case]]:
-    """(its seed, a random finite model of the graph); sizes shrink until the configurations can be enumerated."""
+def finding(
+    claim: Claim[Subject],
+    subjects: tuple[tuple[Case, Subject | None], ...],
+    make: Callable[[Case], Subject | None],
+    kind: Callable[[Case], Case],
+) -> Iterator[Finding]:
+    """The row of a claim, if it applies to any of the cases; `make` gives what the claim is about from a case, `kind`
+    restricts random cases to those that it is meant for."""
+
+    def broken(case: Case) -> float | None:
+        subject = make(case)
+        error = claim.check(subject) if subject is not None else None
+        return error if error is not None and not error <= TOLERANCE else None
+
+    def fresh(sizes: dict[str, int], i: int) -> Case:
+        return kind(random_case(subjects[0][0].model, sizes, np.random.default_rng((0, i))))
+
+    errors = [(case, e) for case, subject in subjects if subject is not None if (e := claim.check(subject)) is not None]
+    if not errors:
+        return
+    worst, failed = max(e for _, e in errors), [(case, e) for case, e in errors if not e <= TOLERANCE]
+    smallest = None
+    if failed:
+        case = shrunk(max(failed, key=lambda f: f[1])[0], broken, fresh)
+        smallest = counterexample(case, broken(case) or worst)
+    verdicts: dict[str, tuple[Verdict, Verdict]] = {
+        "holds": ("fails", "holds"),
+        "fails": ("fails as known", "not refuted here"),
+    }
+    verdict = verdicts[claim.expect][0 if failed else 1]
+    yield Finding(claim.name, claim.equation, verdict, worst, len(errors), smallest)
+
+
+# --- cases ----------------------------------------------------------------------------------------------------------
+
+
+def random_cases(model: Model, count: int, seed: int) -> Iterator[Case]:
+    """Random finite models of the graph; sizes shrink until the configurations can be enumerated."""
     for i in range(count):
         rng = np.random.default_rng((seed, i))
         sizes = random_sizes(model, rng, most=4 if i % 2 else 3)
-        while math.prod(sizes.values()) > CONFIGURATIONS and max(sizes[v] for v in _finite(model)) > 2:
-            widest = max(_finite(model), key=lambda v: sizes[v])
-            sizes[widest] -= 1
-        small = finite(model, sizes)
-        tables = random_tables(small, sizes, rng, scale=float(rng.choice((0.5, 1.0, 3.0))))
-        yield i, Case(small, sizes, tables, objectives(small, Report()))
+        yield random_case(model, _fitting(model, sizes, CONFIGURATIONS), rng)
 
 
-def _finite(model: Model) -> list[str]:
-    return [v.name for v in model.variables if v.type.kind != "domain"]
+def program_cases(model: Model, count: int, seed: int) -> Iterator[Case]:
+    """The same with two or three values a variable, and uniform priors, which are what a program draws from."""
+    for i in range(count):
+        rng = np.random.default_rng((seed, i, 1))
+        sizes = _fitting(model, random_sizes(model, rng), CONFIGURATIONS // 30)
+        yield with_uniform_priors(random_case(model, sizes, rng))
 
 
-def _finding(claim: Claim, cases: tuple[tuple[int, Case], ...]) -> Finding | None:
-    errors = [(i, case, e) for i, case in cases if (e := claim.check(case)) is not None]
-    if not errors:
-        return None
-    worst = max(e for _, _, e in errors)
-    broken = [(math.prod(case.sizes.values()), -e, i, case) for i, case, e in errors if not e <= TOLERANCE]
-    smallest = min(broken, key=lambda b: b[:2]) if broken else None
-    if claim.expect == "fails":
-        verdict: Verdict = "fails as known" if broken else "not refuted here"
-    else:
-        verdict = "fails" if broken else "holds"
-    text = _described(smallest[2], smallest[3], -smallest[1]) if smallest else ""
-    return Finding(claim.name, claim.equation, verdict, worst, len(errors), text)
+def with_uniform_priors(case: Case) -> Case:
+    return replace(case, tables=uniform_priors(case.tables))
 
 
-def _described(i: int, case: Case, error: float) -> str:
-    sizes = ", ".join(f"{name} has {size} values" for name, size in case.sizes.items())
-    return f"model {i}: {sizes}; error {error:.2e}"
+def random_case(model: Model, sizes: dict[str, int], rng: np.random.Generator) -> Case:
+    small = finite(model, sizes)
+    tables = random_tables(small, sizes, rng, scale=float(rng.choice((0.5, 1.0, 3.0))))
+    return Case(small, sizes, tables, objectives(small, Report()))
+
+
+def _fitting(model: Model, sizes: dict[str, int], most: int) -> dict[str, int]:
+    """Sizes with no more configurations than `most`, if two values each allow it."""
+    names = [v.name for v in model.variables if v.type.kind != "domain"]
+    found = dict(sizes)
+    while math.prod(found.values()) > most and (widest := max(names, key=lambda v: found[v])) and found[widest] > 2:
+        found[widest] -= 1
+    return found
