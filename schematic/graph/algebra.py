@@ -210,8 +210,11 @@ def _read_how(text: str, model: Model, nets: Mapping[str, NetDeclaration]) -> Ho
 
 
 def _perfect_one(model: Model, name: str) -> Factor | None:
-    found = [f for f in model.factors if f.perfect and (f.name == name or name == "q_star")]
-    return found[0] if len(found) == 1 else None
+    perfects = [f for f in model.factors if f.perfect]
+    named = [f for f in perfects if f.name == name]
+    if not named and name == "q_star" and len(perfects) == 1:
+        return perfects[0]
+    return named[0] if named else None
 
 
 def _activate(model: Model, name: str, how: How | None, at: At) -> Model:
@@ -245,7 +248,7 @@ def _importance(model: Model, k: int, at: At) -> Model:
         lines.append(("the k samples are the batch: labels differ within an importance group", "Eq. 22"))
     lines.append(("its value is a surrogate: its gradient is the estimate", "Eq. 47"))
     weighs = any(f.adversarial and f.process == "generative" for f in model.factors)
-    return logged(replace(model, importance=k), at, *(lines if weighs else ()))
+    return logged(replace(model, importance=k, reading=at.move), at, *(lines if weighs else ()))
 
 
 def wake_sleep(model: AnyModel, *, at: At = HERE) -> AnyModel:
@@ -256,7 +259,10 @@ def wake_sleep(model: AnyModel, *, at: At = HERE) -> AnyModel:
         model,
         at,
         lambda m: logged(
-            replace(m, wake_sleep=True), at, line, *((blue,) if any(f.adversarial for f in m.factors) else ())
+            replace(m, wake_sleep=True, reading=at.move),
+            at,
+            line,
+            *((blue,) if any(f.adversarial for f in m.factors) else ()),
         ),
     )
 
@@ -268,7 +274,7 @@ def add(left: AnyModel, right: AnyModel, *, at: At = HERE) -> Sum:
     """`M + N`: objectives add; factors that are one conditional share parameters and a name."""
     terms = (*_terms(left), *_terms(right))
     train = merged(right.train, left.train)  # the first that sets a thing wins
-    return Sum(left.name + right.name, add_terms(terms, at.arg(0)), train, span=at.move)
+    return Sum(left.name + right.name, add_terms(terms, at.arg(0)), train, reading=at.move)
 
 
 def scale(c: float, model: AnyModel, *, at: At = HERE) -> Sum:
@@ -276,7 +282,7 @@ def scale(c: float, model: AnyModel, *, at: At = HERE) -> Sum:
     if not c > 0:
         refuse(error("SG308", at.arg(0), "a model is multiplied by a positive number", "`0.1 * M`"))
     terms = tuple((c * weight, m) for weight, m in _terms(model))
-    return Sum(model.name, terms, model.train, span=at.move)
+    return Sum(model.name, terms, model.train, reading=at.move)
 
 
 def _terms(model: AnyModel) -> tuple[tuple[float, Model], ...]:

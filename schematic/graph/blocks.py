@@ -9,7 +9,7 @@ from schematic.core.diagnostics import Diagnostic, Report, error
 from schematic.core.source import NOWHERE, Span
 from schematic.graph.checks import check_written, whole_problems
 from schematic.graph.factors import Names, read_factor, restated
-from schematic.graph.hows import read_declaration
+from schematic.graph.hows import call_names, read_declaration
 from schematic.graph.model import Factor, Model, Net, NetDeclaration, Variable
 from schematic.graph.training import merged, read_train, trained
 from schematic.graph.variables import check_given, read_variable
@@ -58,6 +58,7 @@ def build(
         log=base.log if base else (),
         importance=base.importance if base else None,
         wake_sleep=base.wake_sleep if base else False,
+        reading=base.reading if base else NOWHERE,
         span=span,
     )
     model = with_nets(model, outside.nets)
@@ -264,13 +265,11 @@ def _factors(
 
 def _check_above(how: ast.Call | None, below: Collection[str], report: Report) -> None:
     """A network that the same block declares further down."""
-    pending = [how] if how and below else []
-    while pending:
-        link = pending.pop()
-        pending += [a for a in (*link.args, link.then) if isinstance(a, ast.Call)]
-        if link.name.text in below:
-            words = f"`{link.name.text}` is declared further down"
-            report.add(error("SG109", link.name.span, words, "declare it above its first use"))
+    for name in call_names(how) if how and below else ():
+        if name.text in below:
+            report.add(
+                error("SG109", name.span, f"`{name.text}` is declared further down", "declare it above its first use")
+            )
 
 
 # --- what only the whole shows -----------------------------------------------------------------------------------

@@ -66,21 +66,22 @@ def default_net(here: Ends) -> Net:
 def ends(model: Model, factor: Factor) -> Ends:
     """The shapes and types between which the factor's network stands."""
     y = model.indicator
-    parents = [model.variable(p) for p in factor.parents if y is None or p != y.name]
-    target = model.variable(factor.target)
-    whole = (None,) * (len(factor.parents) + 1)
-    shifts = dict(zip((*factor.parents, None), factor.shifts or whole, strict=True))
-    inputs = tuple(
-        value_shape(v.type, v.index if shifts.get(v.name) is None and v.name in factor.parents else None)
-        for v in parents
+    shifts = factor.shifts or (None,) * (len(factor.parents) + 1)
+    *sources, (target, output) = (
+        (model.variable(name).type.kind, _value_shape(model, name, shift))
+        for name, shift in zip((*factor.parents, factor.target), shifts, strict=True)
+        if y is None or name != y.name or name == factor.target
     )
-    return Ends(inputs, value_shape(target.type, None), tuple(v.type.kind for v in parents), target.type.kind)
+    return Ends(tuple(shape for _, shape in sources), output, tuple(kind for kind, _ in sources), target)
 
 
-def value_shape(type_: Type, index: tuple[int, int] | None) -> Shape:
-    """The event shape of a value; a whole chain has its variables first, an indicator of K > 2 domains its K logits."""
+def _value_shape(model: Model, name: str, shift: int | None) -> Shape:
+    """The event shape of a value: a whole chain has its variables first, an indicator of K > 2 domains its K logits."""
+    variable = model.variable(name)
+    type_, index = variable.type, variable.index
     own = (len(type_.values),) if type_.kind == "domain" and len(type_.values) > 2 else type_.event_shape
-    return (index[1] - index[0] + 1, *own) if index and index[0] != index[1] else own
+    whole = index is not None and shift is None and "[" not in name
+    return (index[1] - index[0] + 1, *own) if whole and index is not None else own
 
 
 def links(net: Net) -> Iterator[Net]:

@@ -10,7 +10,7 @@ from functools import cached_property
 from schematic.core.diagnostics import Diagnostic, Report, error
 from schematic.core.source import Span
 from schematic.graph.checks import type_words
-from schematic.graph.hows import read_how
+from schematic.graph.hows import call_names, read_how
 from schematic.graph.model import Factor, Variable
 from schematic.graph.options import option_problems, read_options
 from schematic.graph.words import SETTINGS, unknown
@@ -89,7 +89,8 @@ def restated(factor: Factor, decl: ast.FactorHow, names: Names, report: Report) 
 def _with_how(
     factor: Factor, how: ast.Call | None, options: tuple[ast.Option, ...], names: Names, report: Report
 ) -> Factor:
-    read = read_how(how, names.nets, report) if how and how.name.text not in names.broken else None
+    broken = how is not None and any(n.text in names.broken and n.text not in names.nets for n in call_names(how))
+    read = read_how(how, names.nets, report) if how is not None and not broken else None
     new = read_options(replace(factor, how=read), options, names.indicator, report)
     target = names.variables.get(factor.target.partition("[")[0])
     report.add(*option_problems(new, target.type.kind if target else None, {o.name.text: o.span for o in options}))

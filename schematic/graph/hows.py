@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import cast
 
@@ -134,6 +134,16 @@ def _read_python(call: ast.Call, report: Report) -> Net | None:
     at = call.args[0].span if call.args else call.span
     report.add(error("SG110", at, "`python` takes a module and a name in it", '`python("package.module:Name")`'))
     return None
+
+
+def call_names(call: ast.Call) -> Iterator[ast.Name]:
+    """Every name in a right side: families, networks, words."""
+    pending: list[ast.Arg] = [call]
+    while pending:
+        here = pending.pop()
+        if isinstance(here, ast.Call):
+            yield here.name
+            pending += [*here.args, *([here.then] if here.then else [])]
 
 
 def read_declaration(decl: ast.NetDecl, nets: Collection[str], report: Report) -> NetDeclaration | None:

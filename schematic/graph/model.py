@@ -216,7 +216,10 @@ class Assumption(Placed):
 
 @dataclass(frozen=True)
 class Model(Placed):
-    """A schematic graphical model (Figures 1 and 3). `importance`: draws k, 0 for the batch, None for none."""
+    """A schematic graphical model (Figures 1 and 3). `importance`: draws k, 0 for the batch, None for none.
+
+    `span` is its name's place, `reading` that of `importance` or `wake_sleep`.
+    """
 
     name: str
     variables: tuple[Variable, ...]
@@ -227,6 +230,7 @@ class Model(Placed):
     importance: int | None = None
     wake_sleep: bool = False
     joined: frozenset[tuple[str, str]] = field(default=frozenset(), compare=False, repr=False)
+    reading: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
         """`joined`: parents and targets as first drawn, and each variable with itself. Moves carry it, so that they
@@ -279,11 +283,15 @@ class Model(Placed):
 
 @dataclass(frozen=True)
 class Sum(Placed):
-    """`M + 0.1 * N`: weighted models, each with its own branches and indicator."""
+    """`M + 0.1 * N`: weighted models, each with its own branches and indicator.
+
+    `span` is its name's place, `reading` that of the sum itself.
+    """
 
     name: str
     terms: tuple[tuple[float, Model], ...]
     train: Train = Train()
+    reading: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ def pending(model: AnyModel) -> tuple[Diagnostic, ...]:
     """SG601, a warning for each form of the model that is checked and drawn but not compiled yet."""
     if isinstance(model, Model):
         return tuple(_in_model(model))
-    found = [_told(model.span, "a sum of models")]
+    found = [_told(model.reading, "a sum of models")]
     return (*found, *(d for _, term in model.terms for d in _in_model(term)))
 
 
@@ -25,9 +25,9 @@ def _told(span: Span, what: str) -> Diagnostic:
 
 def _in_model(model: Model) -> Iterator[Diagnostic]:
     if model.importance is not None:
-        yield _told(model.span, "`importance`")
+        yield _told(model.reading, "`importance`")
     if model.wake_sleep:
-        yield _told(model.span, "`wake_sleep`")
+        yield _told(model.reading, "`wake_sleep`")
     for variable in model.variables:
         yield from _in_variable(variable)
     for factor in model.factors:

@@ -92,7 +92,8 @@ def _rename_variable(model: Model, a: str, b: str) -> Model:
         for v in model.variables
     )
     factors = tuple(replace(f, parents=tuple(map(new, f.parents)), target=new(f.target)) for f in model.factors)
-    return replace(model, variables=variables, factors=factors)
+    joined = frozenset((new(p), new(v)) for p, v in model.joined)
+    return replace(model, variables=variables, factors=factors, joined=joined)
 
 
 def _rename_factor(model: Model, a: str, b: str, at: At) -> Model:
