@@ -100,6 +100,9 @@ class Builder:
     def names(self, parts: Parts) -> tuple[ast.Name, ...]:
         return _names(parts)
 
+    def loose(self, parts: Parts) -> tuple[ast.Statement, ...]:
+        return tuple(parts[0])
+
     # --- a block ------------------------------------------------------------------------------------------
 
     def block(self, parts: Parts) -> ast.Block:
@@ -122,8 +125,8 @@ class Builder:
 
     def data(self, parts: Parts) -> Clause:
         call, given = parts[1], parts[2] if len(parts) > 2 else None
-        fields = call.args if isinstance(call, ast.Call) else ()
-        if call.name.text != "data" or call.options or any(not isinstance(f, ast.Text) for f in fields):
+        fields = tuple(f for f in call.args if isinstance(f, ast.Text))
+        if call.name.text != "data" or call.options or len(fields) < len(call.args):
             words = "a variable's `=` is followed by `data` or `data(\"field\")`"
             raise Slip(error("SG031", call.span, words, '`= data("image")`; a prior follows `~`'))
         return Clause("data", ast.Data(fields, given, span=parts[0].span.to(_span(parts[1:]))), _span(parts))

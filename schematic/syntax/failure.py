@@ -14,6 +14,10 @@ from schematic.syntax.tokens import END, OPENERS, Token
 Level = Literal["file", "block", "train", "expression"]
 Tokens = tuple[Token, ...]
 
+OPTION_WORDS = frozenset({"PERFECT", "FIXED", "TEMPERATURE", "WEIGHT", "BETA", "GRADIENT", "DIVERGENCE", "WHEN"})
+VALUES = frozenset({"NAME", "INT", "FLOAT", "STRING", "MINUS"})
+"""The terminals with which a value begins."""
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -130,3 +134,9 @@ def line_from(tokens: Tokens, place: int) -> str:
         last += 1
     span = tokens[place].span.to(tokens[last].span)
     return span.source.text[span.start : span.end]
+
+
+def spaced(tokens: Tokens) -> str:
+    """The text of tokens, on one line."""
+    span = tokens[0].span.to(tokens[-1].span)
+    return " ".join(span.source.text[span.start : span.end].split())

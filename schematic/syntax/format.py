@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from schematic.core.source import NOWHERE, Span
+from schematic.core.source import Span
 from schematic.syntax import ast, text
 from schematic.syntax.layout import INDENT, Row, laid_out
 
@@ -64,8 +64,8 @@ class _Formatter:
         """The lines of statements and of the comments among them, up to an offset."""
         rows: list[Row] = []
         last: Span | None = None
-        follows = [s.span.start for s in statements[1:]] + [end]
-        for statement, following in zip(statements, follows):
+        follows = [*(s.span.start for s in statements), end][1:]
+        for statement, following in zip(statements, follows, strict=True):
             for comment in self._before(statement.span.start):
                 rows += _unit([_alone(comment)], _apart(last, comment.span))
                 last = comment.span
@@ -88,9 +88,10 @@ class _Formatter:
                 return Row("other", (), text.use(node))
             case ast.Train(settings):
                 return Row("other", (), "train " + self._braced(settings, node.span, indent))
-            case ast.ModelDecl(name, ast.Block() as block):
-                return Row("other", (), f"model {name.text} {self._braced(block.statements, block.span, indent, inline=False)}")
             case ast.ModelDecl(name, body):
+                if isinstance(body, ast.Block):
+                    drawn = self._braced(body.statements, body.span, indent, inline=False)
+                    return Row("other", (), f"model {name.text} {drawn}")
                 return _equation(f"model {name.text}", self.expression(body, indent))
             case ast.NetDecl(name, groups, net, options):
                 groups_text = f" in {text.names(groups)}" if groups else ""

@@ -11,7 +11,7 @@ from lark.lexer import Lexer
 
 from schematic.syntax.builder import Builder
 
-STARTS = ["file", "statements", "sum", "net"]
+STARTS = ["file", "loose", "sum", "net"]
 
 
 class _Fed(Lexer):

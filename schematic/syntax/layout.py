@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
-from schematic.syntax.text import SOFT, plain
+from schematic.syntax.text import SOFT, joined, plain
 
 INDENT = "  "
 WIDTH = 120
@@ -54,10 +54,13 @@ def _split(rows: Iterable[Row], begins: Callable[[Row], bool]) -> list[list[Row]
 def _group(rows: list[Row], indent: str) -> list[str]:
     """Rows without a blank line between them."""
     heads = _heads(rows)
-    texts = [_broken(indent + SOFT.join(p for p in (head, row.rest) if p), indent) for head, row in zip(heads, rows)]
+    pairs = [
+        (_broken(indent + joined(head, row.rest), indent), row.comment)
+        for head, row in zip(heads, rows, strict=True)
+    ]
     lines: list[str] = []
-    for _, run in groupby(zip(texts, rows), key=lambda pair: bool(pair[1].comment) and "\n" not in pair[0]):
-        lines += _with_comments([(text, row.comment) for text, row in run])
+    for _, run in groupby(pairs, key=lambda pair: bool(pair[1]) and "\n" not in pair[0]):
+        lines += _with_comments(list(run))
     return "\n".join(lines).split("\n")
 
 
@@ -75,7 +78,7 @@ def _heads(rows: list[Row]) -> list[str]:
     places = [i for i, row in enumerate(rows) if row.kind != "comment"]
     for kind, run in groupby(places, key=lambda i: rows[i].kind):
         where = list(run)
-        for i, head in zip(where, _aligned(kind, [rows[i] for i in where])):
+        for i, head in zip(where, _aligned(kind, [rows[i] for i in where]), strict=True):
             heads[i] = head
     return heads
 

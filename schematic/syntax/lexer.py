@@ -35,7 +35,7 @@ class Lexed:
 
 
 def lex(source: Source, report: Report) -> Lexed:
-    """All tokens of a text, in linear time. Reports the slips inside one word (SG001 to SG007, SG010, SG022 to SG025)."""
+    """All tokens of a text, in linear time. Reports the slips inside one word (SG001 to SG007, SG010, SG022 on)."""
     text = source.text
     tokens: list[Token] = []
     comments: list[Comment] = []

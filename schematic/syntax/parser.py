@@ -17,7 +17,7 @@ from schematic.syntax.failure import Failure, Level, begins_line, opens
 from schematic.syntax.grammar import tables
 from schematic.syntax.lexer import lex
 from schematic.syntax.slips import explain
-from schematic.syntax.tokens import END, OPENERS, Token
+from schematic.syntax.tokens import END, NOT_A_TOKEN, OPENERS, Token
 
 MAX_MENDS = 20
 """A statement with more slips than this is given up."""
@@ -26,34 +26,35 @@ MAX_MENDS = 20
 def parse(source: Source, report: Report, *, shown: bool = True) -> ast.File:
     """The file, with its comments. What could not be read is in the report and left out.
 
-    `shown` False is for files that a file names (`use`): one that is not made of the language's words at all is
-    refused with a single error, SG039, that repeats nothing of what stands in it.
+    `shown` False is for files that a file names (`use`): one that is not made of the language's words, or declares
+    nothing, is refused with a single error, SG039, that repeats nothing of what stands in it.
     """
-    words = Report()
-    lexed = lex(source, words)
-    if words.failed and not shown:
-        report.add(_foreign(next(iter(words)).span))
-        return ast.File(())
-    report.add(*words)
-    file = _Reading("file", lexed.tokens, report).result
+    found = Report()
+    lexed = lex(source, found)
+    strange = [d.span for d in found] + [t.span for t in lexed.tokens if t.type == NOT_A_TOKEN]
+    file = _Reading("file", lexed.tokens, found).result
     read = file if isinstance(file, ast.File) else ast.File(())
+    if found.failed and not shown and (strange or not read.statements):
+        report.add(_foreign(min([*strange, *(d.span for d in found)], key=lambda span: span.start)))
+        return ast.File(())
+    report.add(*found)
     return replace(read, comments=lexed.comments)
 
 
 def parse_statements(source: Source, report: Report) -> tuple[ast.Statement, ...]:
     """The statements of a block, without its braces (`--with 'STATEMENTS'`)."""
-    rows = _Reading("statements", lex(source, report).tokens, report).result
-    return tuple(rows) if isinstance(rows, Rows) else ()
+    read = _Reading("loose", lex(source, report).tokens, report).result
+    return read if isinstance(read, tuple) else ()
 
 
 def parse_expression(source: Source, report: Report) -> ast.ModelExpr | None:
-    """A model expression, `swap(InfoGAN, x, z)`; None, and errors in the report, if it is none."""
+    """A model expression, `swap(InfoGAN, x, z)`; what could be made of it, or None, if there are errors."""
     deep = _Reading("sum", lex(source, report).tokens, report).result
     return deep.expr if isinstance(deep, Deep) else None
 
 
 def parse_net(source: Source, report: Report) -> ast.Call | None:
-    """A net, `D then mlp(128)`; None, and errors in the report, if it is none."""
+    """A net, `D then mlp(128)`; what could be made of it, or None, if there are errors."""
     net = _Reading("net", lex(source, report).tokens, report).result
     return net if isinstance(net, ast.Call) else None
 
@@ -80,7 +81,7 @@ class _Reading:
     def _read(self) -> object:
         place = 0
         tried: set[tuple[int, int]] = set()
-        while True:
+        while place < len(self._tokens):
             try:
                 result = self._feed(self._tokens[place])
             except UnexpectedToken:
@@ -101,6 +102,7 @@ class _Reading:
                 resume = self._next_statement(place + 1)
             tried.add((resume, len(self._values)))
             place = resume
+        return None
 
     def _feed(self, token: Token) -> object:
         return self._parser.feed_token(cast(Any, token))
@@ -109,7 +111,8 @@ class _Reading:
 
     def _recover(self, place: int) -> int:
         """Reports the failure at a token; returns where reading goes on."""
-        failure = self._failure(place, frozenset(self._parser.accepts()))
+        accepted = frozenset(self._parser.accepts())  # type: ignore[no-untyped-call]
+        failure = self._failure(place, accepted)
         verdict = explain(failure)
         self._report.add(verdict.diagnostic)
         self._mended[failure.begin] += 1
@@ -118,14 +121,19 @@ class _Reading:
             return place + 1
         if verdict.feed and mends and self._fed(verdict.feed):
             return place if verdict.resume is None else verdict.resume
+        if failure.complete and not verdict.retracts:
+            self._end_statement(failure.level)
         self._unwind()
+        if failure.level == "expression":
+            return len(self._tokens)
         if verdict.closes:
             self._feed(Token("RBRACE", "}", self._tokens[place].span))
         if verdict.retracts and self._values and isinstance(self._values[-1], Rows):
             self._values[-1].pop()
-        if verdict.resume is not None:
+        if verdict.resume is not None and not verdict.feed:
             return verdict.resume
-        return self._past_header(failure) or self._next_statement(place + (failure.begin == place and not verdict.closes))
+        stays = failure.begin == place and not verdict.closes
+        return self._past_header(failure) or self._next_statement(place + stays)
 
     def _fed(self, tokens: tuple[Token, ...]) -> bool:
         """Feeds tokens that a user left out; False if the parser cannot take them either."""
@@ -145,13 +153,20 @@ class _Reading:
             begin = bisect_left(self._tokens, first.span.start, hi=place, key=lambda t: t.span.start)
         braces = [i for i, v in enumerate(values[:bottom]) if _is_brace(v)]
         brace = values[braces[-1]] if braces else None
-        level: Level = "file" if self._start == "file" else "block" if self._start == "statements" else "expression"
+        level: Level = "file" if self._start == "file" else "block" if self._start == "loose" else "expression"
         if braces:
             before = values[braces[-1] - 1]
             level = "train" if isinstance(before, Token) and before.type == "TRAIN" else "block"
         rows = values[bottom - 1] if bottom else None
         previous = rows[-1] if isinstance(rows, Rows) and rows else None
         return Failure(self._tokens, place, begin, expected, level, brace, previous)
+
+    def _end_statement(self, level: Level) -> None:
+        """Makes a statement of what is complete: by a word that could follow, which is taken back."""
+        follows = {"file": "USE", "block": "NET", "train": "NAME"}.get(level)
+        if follows and self._fed((Token(follows, "", self._tokens[0].span),)):
+            self._values.pop()
+            self._parser.parser_state.state_stack.pop()
 
     def _unwind(self) -> None:
         """Gives up the statement that is being read."""
@@ -171,7 +186,7 @@ class _Reading:
                 for token in (*head, tokens[place]):
                     self._feed(token)
                 return place + 1
-            if tokens[place].type in (END, "RBRACE") or begins_line(tokens, place) and opens(tokens, place, "block"):
+            if tokens[place].type in (END, "RBRACE") or (begins_line(tokens, place) and opens(tokens, place, "block")):
                 return None
         return None
 

@@ -13,7 +13,7 @@ from schematic.syntax.format import format, format_expression, format_statement
 from tests.syntax.reading import good
 from tests.syntax.trees import files
 
-SOME = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+SOME = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 
 GOLDEN = [
     (

@@ -27,7 +27,7 @@ def test_the_grammar_has_no_conflict(caplog: pytest.LogCaptureFixture) -> None:
     try:
         built()
         assert [r.getMessage() for r in caplog.records if "onflict" in r.getMessage()] == []
-        Lark('start: a\na: "x" a | "x" "x" a | ', parser="lalr")  # the log does tell of one
+        Lark('start: start "+" start | "x"', parser="lalr")  # the log does tell of one
         assert any("onflict" in r.getMessage() for r in caplog.records)
     finally:
         logger.removeHandler(caplog.handler)
@@ -49,9 +49,9 @@ def test_the_lexer_gives_the_terminals_of_the_grammar() -> None:
 
 
 WORDS = [
-    "x", "X1", "p_theta", "a_b_c", "0", "12", "0.5", "2e-4", "2.5E+7", "1e5", '"a b"', '""', "->", "-->", "=>", "==>", "~>",
-    "~~>", "..", "weight", "θ", "_x", "1x", "1.", ".5", "1_0", "1e", "é", "x.y", "1.5.2", "'a'", "--->", "~=>", "<-", "=",
-    "~", "-", "#c", "a b", "", "²", "٣",
+    "x", "X1", "p_theta", "a_b_c", "0", "12", "0.5", "2e-4", "2.5E+7", "1e5", '"a b"', '""', "->", "-->", "=>", "==>",
+    "~>", "~~>", "..", "weight", "θ", "_x", "1x", "1.", ".5", "1_0", "1e", "é", "x.y", "1.5.2", "'a'", "--->", "~=>",
+    "<-", "=", "~", "-", "#c", "a b", "", "²", "٣",
 ]  # fmt: skip
 
 

@@ -59,13 +59,13 @@ def test_utf16(tmp_path: Path) -> None:
     assert "UTF-16" in refused(path).help
 
 
-def test_a_used_file_that_is_not_of_the_language_is_not_shown() -> None:
-    text = "user: root\npassword: hunter2!'$\n"
+@pytest.mark.parametrize("text", ["user: root\npassword: hunter2!'$\n", "root hunter2\n", "model A = root hunter2 'a"])
+def test_a_used_file_that_is_not_of_the_language_is_not_shown(text: str) -> None:
     report = Report()
     parse(Source("secrets.sg", text), report, shown=False)
     (found,) = report
     assert found.code == "SG039"
-    assert found.render().startswith("secrets.sg:2:")
+    assert found.render().startswith("secrets.sg:1:")
     assert "hunter2" not in found.render() and "root" not in found.render()
 
 

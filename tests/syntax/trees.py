@@ -8,14 +8,14 @@ from schematic.core.names import RESERVED
 from schematic.syntax import ast
 
 WORDS = st.one_of(
-    st.sampled_from("x y z t h data adam real swap perfect_ mlp F p_theta q_phi q_eta lib InfoGAN fake".split()),
+    st.sampled_from(["x", "y", "z", "t", "data", "adam", "real", "swap", "mlp", "F", "p_theta", "lib", "fake"]),
     st.from_regex(r"[A-Za-z][A-Za-z0-9]{0,3}(_[A-Za-z0-9]{1,3}){0,2}", fullmatch=True),
 ).filter(lambda word: word not in RESERVED)  # fmt: skip
 names = st.builds(ast.Name, WORDS)
 suffixes = st.one_of(WORDS, st.integers(0, 99).map(str))
 full_names = st.one_of(names, st.builds(lambda a, b: ast.Name(f"{a}.{b}"), WORDS, suffixes))
 model_names = st.one_of(names, st.builds(lambda a, b: ast.Name(f"{a}.{b}"), WORDS, WORDS))
-numbers = st.sampled_from("0 1 12 0.5 2e-4 1E5 1.5e+3 -1 -0.25 1000000000".split()).map(ast.Number)
+numbers = st.sampled_from(["0", "1", "12", "0.5", "2e-4", "1E5", "1.5e+3", "-1", "-0.25", "1000000000"]).map(ast.Number)
 texts = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"], exclude_characters='"'), max_size=8).map(ast.Text)
 
 
