@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from schematic.runtime.data import Batch
 from schematic.runtime.samples import seeded
 
-STEPS, BATCH, RATE = 1500, 64, 2e-3
+STEPS, BATCH, RATE = 1200, 64, 3e-3
 FEATURES = 128
 CPU = torch.device("cpu")
 
@@ -39,13 +39,13 @@ class Classifier(nn.Module):
         super().__init__()
         channels, height, width = shape
         self.features = nn.Sequential(
-            nn.Conv2d(channels, 32, 3, padding=1),
+            nn.Conv2d(channels, 16, 3, padding=1),
             nn.ReLU(),
-            nn.Conv2d(32, 64, 3, stride=2, padding=1),
+            nn.Conv2d(16, 32, 3, stride=2, padding=1),
             nn.ReLU(),
             nn.Flatten(),
             nn.Dropout(0.3),
-            nn.Linear(64 * ((height + 1) // 2) * ((width + 1) // 2), FEATURES),
+            nn.Linear(32 * ((height + 1) // 2) * ((width + 1) // 2), FEATURES),
             nn.ReLU(),
         )
         self.head = nn.Linear(FEATURES, classes)

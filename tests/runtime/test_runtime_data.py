@@ -60,7 +60,10 @@ def test_digits_are_split_once_and_for_all() -> None:
 
 def test_image_and_label_of_a_record_stay_together() -> None:
     raw = np.load(Path(__file__).parents[2] / "schematic/data/digits.npz")
-    label_of = {(im / np.float32(16)).astype(np.float32).tobytes(): int(c) for im, c in zip(raw["image"], raw["label"])}
+    label_of = {
+        (im / np.float32(16)).astype(np.float32).tobytes(): int(c)
+        for im, c in zip(raw["image"], raw["label"], strict=True)
+    }
     (digits,) = load("digits", BOTH, KINDS)
     batch = next(Batches([digits], 64, CPU, torch.Generator().manual_seed(3)))
     for image, label in zip(batch["image"], batch["label"], strict=True):
