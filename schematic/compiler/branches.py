@@ -278,16 +278,17 @@ def prior_density(variable: Variable) -> Density:
 
 
 def record_density(g: Graph, names: tuple[str, ...], branch: Branch) -> Density:
-    """p_data over the variables of one record, in the branch where a field is chosen by the domain."""
-    chosen = [d for d in (g.variables[n].data for n in names) if d is not None and d.given]
-    by_domain = g.y is not None and branch is not None and bool(chosen)
+    """p_data over the variables of one record; given y where the domain chooses among the fields of its set."""
+    homes = {home for n in names if (d := g.variables[n].data) is not None for home in d.sets}
+    chosen = any(v.data is not None and v.data.given and homes & set(v.data.sets) for v in g.model.variables)
+    by_domain = ((g.y, branch),) if g.y is not None and branch is not None and chosen else ()
     return Density(
         kind="data",
         letter="p",
         group=None,
         targets=names,
-        given=(g.y,) if by_domain and g.y is not None else (),
-        values=((g.y, branch),) if by_domain and g.y is not None and branch is not None else (),
+        given=tuple(y for y, _ in by_domain),
+        values=by_domain,
         domains=g.domains,
         span=g.variables[names[0]].span,
     )
