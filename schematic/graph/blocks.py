@@ -50,18 +50,9 @@ def build(
     nets = _nets(fresh, base, outside, broken, mine)
     names = Names(name, variables, {**outside.nets, **nets}, broken)
     factors = _factors(fresh, base, names, mine)
-    model = Model(
-        name,
-        tuple(variables.values()),
-        tuple(factors.values()),
-        tuple(nets.values()),
-        log=base.log if base else (),
-        importance=base.importance if base else None,
-        wake_sleep=base.wake_sleep if base else False,
-        reading=base.reading if base else NOWHERE,
-        span=span,
-    )
-    model = with_nets(model, outside.nets)
+    parts = tuple(variables.values()), tuple(factors.values()), tuple(nets.values())
+    drawn = Model(name, *parts) if base is None else replace(base, variables=parts[0], factors=parts[1], nets=parts[2])
+    model = with_nets(replace(drawn, span=span), outside.nets)
     whole = not mine.failed and not outside.broken
     new = read_train([s for s in fresh if isinstance(s, ast.Train)], *trained(model if whole else None), mine)
     mine.add(*attribute_clashes(model.factors, model.nets), *_field_clashes(model.variables))

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from schematic.core.diagnostics import Report
 from schematic.graph.build import parse
-from schematic.graph.model import Model
 from schematic.graph.pending import pending
 from schematic.graph.text import model_text
 from schematic.graph.view import to_networkx
@@ -80,12 +79,10 @@ def survives(text: str) -> None:
     if model is not None and not report.failed:
         pending(model)
         to_networkx(model)
-        again = Report()
-        assert parse(model_text(model), again) is not None, "\n".join(d.render() for d in again) + model_text(model)
-        if isinstance(model, Model):
-            assert {v.name for v in model.variables if v.type.kind == "domain"} <= {
-                model.indicator.name if model.indicator else ""
-            }
+        text, report = model_text(model), Report()
+        again = parse(text, report)
+        assert again is not None, "\n".join(d.render() for d in report) + text
+        assert model_text(again) == text
 
 
 @settings(max_examples=150, deadline=None)
