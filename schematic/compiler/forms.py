@@ -1,0 +1,110 @@
+"""What the readings share: the draws of a branch, and the paper's forms with the domain y open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from schematic.calculus.rules import needs
+from schematic.calculus.terms import Add, Density, Expect, Log, Scale, Term, substitute
+from schematic.compiler.branches import Branch, Graph, Source, density, draws, sources
+from schematic.compiler.soundness import unsourced
+from schematic.core.diagnostics import Report
+from schematic.graph.model import Factor
+
+
+def passes(_: Factor) -> bool:
+    return False
+
+
+def read(g: Graph, found: Iterable[Density]) -> tuple[str, ...]:
+    """The variables that densities read, the indicator left out."""
+    return tuple(v for d in found for v in (*d.given, *d.targets) if v != g.y)
+
+
+def read_all(g: Graph, body: list[Term]) -> tuple[str, ...]:
+    names = needs(Add(tuple(body))) | {t for k in body for t in _targets(k)}
+    return tuple(v for v in g.variables if v in names and v != g.y)
+
+
+def mentioned_in(g: Graph, body: list[Term], branch: Branch) -> tuple[str, ...]:
+    """The variables of the terms that stand in a branch, those included that are degenerate there."""
+    here = [t if g.y is None or branch is None else substitute(t, g.y, branch) for t in body]
+    return read_all(g, here)
+
+
+def _targets(term: Term) -> tuple[str, ...]:
+    match term:
+        case Log(d):
+            return d.targets
+        case Scale(_, body):
+            return _targets(body)
+        case _:
+            return ()
+
+
+def branch_draws(
+    g: Graph,
+    branch: Branch,
+    needed: tuple[str, ...],
+    mentioned: tuple[str, ...],
+    stopped: Callable[[Factor], bool],
+    report: Report,
+) -> tuple[Density, ...]:
+    """The draws of a branch: what its own terms need, and what degenerate terms mention as far as it can be had."""
+    source = sources(g, branch)
+    _, problems = draws(g, source, needed, branch, stopped)
+    for p in problems:
+        unsourced(g, branch, p, report)
+    return with_mentioned(g, branch, source, needed, mentioned, stopped) if not problems else ()
+
+
+def with_mentioned(
+    g: Graph,
+    branch: Branch,
+    source: dict[str, Source],
+    needed: tuple[str, ...],
+    mentioned: tuple[str, ...],
+    stopped: Callable[[Factor], bool],
+) -> tuple[Density, ...]:
+    """The draws of what is needed, and of what terms that are degenerate here mention, as far as it can be had."""
+    found, problems = draws(g, source, (*needed, *mentioned), branch, stopped)
+    if not problems:
+        return found
+    had = [v for v in mentioned if not draws(g, source, (v,), branch, stopped)[1]]
+    return draws(g, source, (*needed, *had), branch, stopped)[0]
+
+
+def open_domain(g: Graph, cases: list[tuple[Density, ...]], y: str, body: list[Term], *, stopped: bool = False) -> Term:
+    """E_{p(y)} E_{p(x|y)}[body], the distribution of the branch written as in Eq. 6, with the code encapsulated."""
+    shown = tuple(c for c in g.model.compared if c in g.compared) or read_all(g, body)
+    letter, group = author(cases, shown)
+    domain = Density("indicator", "p", None, (y,), domains=g.domains)
+    mixture = Density(
+        "cases",
+        letter,
+        group,
+        shown,
+        (y,),
+        cases=tuple(cases),
+        domains=g.domains,
+        stopped=stopped or _all_stopped(cases),
+    )
+    return Expect((domain, mixture), Add(tuple(body)))
+
+
+def _all_stopped(cases: list[tuple[Density, ...]]) -> bool:
+    drawn = [d for case in cases for d in case if d.kind in ("explicit", "implicit")]
+    return bool(drawn) and all(d.stopped for d in drawn)
+
+
+def author(cases: list[tuple[Density, ...]], shown: tuple[str, ...]) -> tuple[str, str | None]:
+    """The letter and the parameters of a distribution by cases: those of the factors that draw what is shown."""
+    factors = [d for case in cases for d in case if d.group is not None and set(d.targets) & set(shown)]
+    groups = dict.fromkeys(d.group for d in factors if d.group is not None)
+    return (factors[0].letter if factors else "p"), (",".join(groups) or None)
+
+
+def blue_density(g: Graph, f: Factor) -> Density:
+    """b(y | sources)."""
+    return replace(density(g, f), kind="blue", fixed_at=None)
