@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from schematic.core.diagnostics import Diagnostic, SchematicError, error
 from schematic.core.source import NOWHERE, Span
+from schematic.graph.blocks import attribute_clashes
 from schematic.graph.checks import type_words
 from schematic.graph.defaults import Resolved, resolve
 from schematic.graph.model import Factor, Model, NetDeclaration, Variable
@@ -23,7 +24,7 @@ class _Shared:
 
     variables: dict[str, tuple[Variable, str]] = field(default_factory=dict)
     nets: dict[str, NetDeclaration] = field(default_factory=dict)
-    conditionals: dict[Key, tuple[Factor, Resolved]] = field(default_factory=dict)
+    conditionals: dict[Key, list[tuple[Factor, Resolved]]] = field(default_factory=dict)
     names: dict[str, Factor] = field(default_factory=dict)
 
 
@@ -44,6 +45,8 @@ def add_terms(terms: Terms, span: Span = NOWHERE) -> Terms:
     if not problems:
         problems += [error("SG303", span, m.words, "give each its own network") for m in declared_misfits(*models)]
         problems += owner_problems(*models)
+        named = {f.name: f for m in models for f in m.factors}.values()
+        problems += [replace(d, span=span) for d in attribute_clashes(named)]
     if problems:
         raise SchematicError(tuple(dict.fromkeys(problems)))
     names = [model.name for _, model in result]
@@ -75,26 +78,37 @@ def _net_problems(shared: _Shared, model: Model, span: Span) -> Iterator[Diagnos
 def _named(shared: _Shared, model: Model, span: Span, problems: list[Diagnostic]) -> Model:
     """The term with its factors under the names of the sum."""
     y = model.indicator
+    before = {key: list(known) for key, known in shared.conditionals.items()}
     factors = []
     for factor in model.factors:
         sources = tuple(p for p in factor.parents if y is None or p != y.name)
-        key = (factor.group, frozenset(sources), factor.target, factor.each, factor.shifts and factor.shifts[-1])
+        ends = frozenset(zip(factor.parents, factor.shifts or (None,) * len(factor.parents), strict=False))
+        key = (factor.group, frozenset((p, t) for p, t in ends if p in sources), factor.target, factor.each)
         here = resolve(model, factor)
-        if key in shared.conditionals:
-            first, there = shared.conditionals[key]
+        if twin := _twin(factor, before.get(key, [])):
+            first, there = twin
             if (here.family, here.options, here.net) != (there.family, there.options, there.net):
                 words = f"`{factor.name}` has two right sides, {_how_words(there)} and {_how_words(here)}"
                 problems.append(error("SG303", span, f"{words}; they are one conditional", "give both the same"))
             factors.append(replace(factor, name=first.name, parents=_in_order(factor, first, y)))
             continue
         renamed = replace(factor, name=_free_name(shared, factor, sources))
-        if renamed.name in shared.names:
+        others = shared.names.keys() | {f.name for f in model.factors if f is not factor}
+        if renamed.name in others and renamed.name != factor.name:
             words = f"`{factor.name}` of both terms stands on other ends, and `{renamed.name}` is taken"
             problems.append(error("SG303", span, words, f"`rename` one `{factor.name}`"))
         shared.names.setdefault(renamed.name, factor)
-        shared.conditionals[key] = (renamed, here)
+        shared.conditionals.setdefault(key, []).append((renamed, here))
         factors.append(renamed)
     return replace(model, factors=tuple(factors))
+
+
+def _twin(factor: Factor, known: list[tuple[Factor, Resolved]]) -> tuple[Factor, Resolved] | None:
+    """The conditional of an earlier term that this factor is, each taken once: the one of its name, else the first."""
+    if not known:
+        return None
+    named = [i for i, (other, _) in enumerate(known) if other.name == factor.name]
+    return known.pop(named[0] if named else 0)
 
 
 def _how_words(how: Resolved) -> str:
@@ -113,7 +127,8 @@ def _free_name(shared: _Shared, factor: Factor, sources: tuple[str, ...]) -> str
 
 def _in_order(factor: Factor, first: Factor, y: Variable | None) -> tuple[str, ...]:
     """The parents in the order of the conditional, in which its module is called."""
-    if factor.shifts:
+    own, drawn = (tuple(p for p in f.parents if y is None or p != y.name) for f in (factor, first))
+    if factor.shifts or own == drawn:
         return factor.parents
     place = {p: i for i, p in enumerate(first.parents)}
     last = len(place)

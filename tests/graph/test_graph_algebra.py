@@ -426,14 +426,31 @@ def test_a_move_on_a_sum_is_the_sum_of_the_moved_terms() -> None:
 @laws
 @given(models)
 def test_a_model_plus_itself_is_one_set_of_conditionals(model: Model) -> None:
-    """Each factor meets its twin, unless the model itself says one conditional twice."""
-    sources = [(f.group, frozenset(f.parents) - {"y"}, f.target) for f in model.factors]
-    if len(set(sources)) < len(sources):
-        return
+    """Each factor meets its twin, where the model says one conditional twice, too."""
     model = replace(model, factors=tuple(replace(f, how=None) for f in model.factors))
     total = sg.add(model, model)
     first, second = (m for _, m in total.terms)
-    assert [f.name for f in first.factors] == [f.name for f in second.factors] == [f.name for f in model.factors]
+    assert first.factors == second.factors == model.factors
+    assert total.labels == ("1", "2")
+
+
+def test_the_same_name_on_other_ends_takes_a_suffix() -> None:
+    text = """model A { x : real = data  z : real  r : real  y : domain(a, b)  p_theta : z ==> x  q_phi : x ~> y }
+    model B { x : real = data  z : real  r : real  y : domain(a, b)  p_theta : z ==> r  q_phi : x, z ~> y }
+    model C { x : real = data  z : real  r : real  y : domain(a, b)  p_theta.2 : y, z ==> r  q_phi : z, x ~> y }
+    model S = A + B + C"""
+    total = built(text)
+    assert isinstance(total, Sum)
+    assert [arrows(m) for _, m in total.terms] == [
+        {"p_theta": "z ==> x", "q_phi": "x ~> y"},
+        {"p_theta.r": "z ==> r", "q_phi.x_z": "x, z ~> y"},
+        {"p_theta.r": "y, z ==> r", "q_phi.x_z": "x, z ~> y"},
+    ]
+    report = Report()
+    clash = text.replace("model S", "model D = A { p_theta.r : x -> z }  model S").replace("A + B + C", "D + B")
+    assert parse(clash, report) is None
+    (problem,) = (d for d in report if d.severity == "error")
+    assert problem.code == "SG303" and "`p_theta.r` is taken" in problem.message
 
 
 # --- texts -----------------------------------------------------------------------------------------------------

@@ -321,3 +321,11 @@ def test_a_statement_that_does_not_parse_has_no_consequences() -> None:
     report = Report()
     parse(text + "model V = perfect(InfoGAN, q_phi)", report)
     assert {d.code[:3] for d in report} == {"SG0"}, "\n".join(d.render() for d in in_order(report))
+
+
+def test_a_broken_net_has_no_consequences() -> None:
+    text = """net F = mpl(3)
+    model M { x : real = data  net G = dcgam(8)  p_a : -> x = F  p_b : -> x = Normal(G then mlp(3)) }"""
+    report = Report()
+    parse(text, report)
+    assert [d.code for d in report] == ["SG110", "SG110"], "\n".join(d.render() for d in report)
