@@ -5,16 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import replace
-from typing import Any, cast
-
-from lark.exceptions import UnexpectedToken
+from typing import Any
 
 from schematic.core.diagnostics import Diagnostic, Report, error
 from schematic.core.source import Source, Span
 from schematic.syntax import ast
 from schematic.syntax.builder import Deep, Rows, Slip
 from schematic.syntax.failure import Failure, Level, begins_line, opens
-from schematic.syntax.grammar import tables
+from schematic.syntax.grammar import Machine, Unexpected
 from schematic.syntax.lexer import lex
 from schematic.syntax.slips import explain
 from schematic.syntax.tokens import END, NOT_A_TOKEN, OPENERS, Token
@@ -73,9 +71,9 @@ class _Reading:
         self._start = start
         self._tokens = tokens
         self._report = report
-        self._parser = tables().parse_interactive(start=start)
+        self._machine = Machine(start)
         self._mended: Counter[int] = Counter()
-        self._values: list[Any] = self._parser.parser_state.value_stack
+        self._values = self._machine.values
         self.result = self._read()
 
     def _read(self) -> object:
@@ -83,8 +81,8 @@ class _Reading:
         tried: set[tuple[int, int]] = set()
         while place < len(self._tokens):
             try:
-                result = self._feed(self._tokens[place])
-            except UnexpectedToken:
+                result = self._machine.feed(self._tokens[place])
+            except Unexpected:
                 resume = self._recover(place)
             except Slip as slip:
                 self._report.add(slip.diagnostic)
@@ -104,15 +102,11 @@ class _Reading:
             place = resume
         return None
 
-    def _feed(self, token: Token) -> object:
-        return self._parser.feed_token(cast(Any, token))
-
     # --- after an error -----------------------------------------------------------------------------------
 
     def _recover(self, place: int) -> int:
         """Reports the failure at a token; returns where reading goes on."""
-        accepted = frozenset(self._parser.accepts())  # type: ignore[no-untyped-call]
-        failure = self._failure(place, accepted)
+        failure = self._failure(place, self._machine.accepts())
         verdict = explain(failure)
         self._report.add(verdict.diagnostic)
         self._mended[failure.begin] += 1
@@ -127,7 +121,7 @@ class _Reading:
         if failure.level == "expression":
             return len(self._tokens)
         if verdict.closes:
-            self._feed(Token("RBRACE", "}", self._tokens[place].span))
+            self._machine.feed(Token("RBRACE", "}", self._tokens[place].span))
         if verdict.retracts and self._values and isinstance(self._values[-1], Rows):
             self._values[-1].pop()
         if verdict.resume is not None and not verdict.feed:
@@ -139,8 +133,8 @@ class _Reading:
         """Feeds tokens that a user left out; False if the parser cannot take them either."""
         try:
             for token in tokens:
-                self._feed(token)
-        except (UnexpectedToken, Slip):
+                self._machine.feed(token)
+        except (Unexpected, Slip):
             return False
         return True
 
@@ -166,12 +160,12 @@ class _Reading:
         follows = {"file": "USE", "block": "NET", "train": "NAME"}.get(level)
         if follows and self._fed((Token(follows, "", self._tokens[0].span),)):
             self._values.pop()
-            self._parser.parser_state.state_stack.pop()
+            self._machine.states.pop()
 
     def _unwind(self) -> None:
         """Gives up the statement that is being read."""
         bottom = _bottom(self._values)
-        del self._parser.parser_state.state_stack[bottom + 1 :]
+        del self._machine.states[bottom + 1 :]
         del self._values[bottom:]
 
     def _past_header(self, failure: Failure) -> int | None:
@@ -184,7 +178,7 @@ class _Reading:
             if tokens[place].type == "LBRACE":
                 head = (opener, Token("NAME", "_", opener.span)) if opener.type == "MODEL" else (opener,)
                 for token in (*head, tokens[place]):
-                    self._feed(token)
+                    self._machine.feed(token)
                 return place + 1
             if tokens[place].type in (END, "RBRACE") or (begins_line(tokens, place) and opens(tokens, place, "block")):
                 return None

@@ -11,13 +11,14 @@ from lark import Lark, logger
 from schematic.core.diagnostics import Report
 from schematic.core.names import RESERVED
 from schematic.core.source import Source
-from schematic.syntax import grammar
+from schematic.syntax import generate, grammar
+from schematic.syntax.builder import Builder
 from schematic.syntax.lexer import lex
 from schematic.syntax.tokens import SYMBOLS
 
 
 def built() -> Lark:
-    return Lark(grammar.grammar_text(), parser="lalr", start=grammar.STARTS, keep_all_tokens=True)
+    return Lark(grammar.grammar_text(), parser="lalr", start=list(grammar.STARTS), keep_all_tokens=True)
 
 
 def test_the_grammar_has_no_conflict(caplog: pytest.LogCaptureFixture) -> None:
@@ -68,5 +69,11 @@ def test_the_lexer_agrees_with_the_patterns_of_the_grammar(word: str) -> None:
         assert tokens[0].type in matching
 
 
-def test_the_grammar_ships_beside_the_package() -> None:
-    assert "file: declarations" in grammar.grammar_text()
+def test_the_tables_are_those_of_the_grammar() -> None:
+    """After a change of the grammar: `python -m schematic.syntax.generate`."""
+    assert generate.TABLES.read_text("utf-8") == generate.text()
+
+
+def test_every_rule_has_its_builder() -> None:
+    for build, *_ in generate.tables(grammar.grammar_text())["rules"]:
+        assert not build or build.startswith("_") or hasattr(Builder, build)
