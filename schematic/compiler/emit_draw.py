@@ -67,15 +67,14 @@ HELPERS = {
 def draw(plan: Plan) -> list[str]:
     """def draw(self, batch, generator=None)."""
     parts = [line for b in plan.branches for line in _branch(plan, b)]
-    fields = plan.fields
+    drawn = [d for b in plan.branches for d in b.draws]
+    counted = any(d.how in ("prior", "enumerate") or (d.density.factor and not d.parents) for d in drawn)
+    placed = any(d.how in ("prior", "enumerate", "path") for d in drawn)
     lines = ["def draw(self, batch: dict[str, Tensor], generator: torch.Generator | None = None) -> dict:"]
     lines += ['    """The randomness of a step: draw[branch][variable]. Values carry their graph where it may flow."""']
-    if any("**like" in line or "(n" in line or " n, " in line for line in parts):
-        lines += [f"    first = batch[{quoted(fields[0][0])}]"]
-        if any("n," in line or "(n" in line for line in parts):
-            lines += ["    n = len(first)"]
-        if any("**like" in line for line in parts):
-            lines += ['    like = {"dtype": first.dtype, "device": first.device}']
+    lines += [f"    first = batch[{quoted(plan.fields[0][0])}]"] if counted or placed else []
+    lines += ["    n = len(first)"] if counted else []
+    lines += ['    like = {"dtype": first.dtype, "device": first.device}'] if placed else []
     branches = [local(b.name) for b in plan.branches]
     lines += [f"    {', '.join(branches)} = {', '.join('{}' for _ in branches)}"]
     lines += indent(parts)

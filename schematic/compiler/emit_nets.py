@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 
 from schematic.compiler.emit_text import checked, class_name, doc, indent, local, number, shape, unique
 from schematic.compiler.program import Conditional, Plan
-from schematic.graph.model import Net
+from schematic.graph.defaults import links
+from schematic.graph.model import Net, Variable
 from schematic.nets import source as nets
 from schematic.nets.catalogue import NETS
 
@@ -82,8 +84,8 @@ FROZEN_NET = [
     "    def features(self) -> tuple[int, ...]:",
     "        return self.net[0].features",
     "",
-    "    def forward(self, *parents: Tensor, batch: tuple[int, ...] = ()) -> Tensor:",
-    "        return frozen(self.net[0], *parents, batch=batch)",
+    "    def forward(self, *values: Tensor, **options) -> Tensor:",
+    "        return frozen(self.net[0], *values, **options)",
 ]
 
 FROZEN = [
@@ -182,15 +184,20 @@ def event_of(code: str, dimensions: int) -> str:
 # --- construction -----------------------------------------------------------------------------------------
 
 
+Inputs = tuple[Shape, ...] | str  # event shapes, or the code that gives them
+
+
 @dataclass
 class Builder:
-    """The lines of the model's __init__ that make its nets; shared bodies and heads are made once."""
+    """The lines of the model's __init__ that make its nets; a declared net's body, and its head for a target, are made
+    once. `held`: the shared parts that some factor trains, and so holds."""
 
     plan: Plan
-    lines: list[str]
-    bodies: dict[str, str]
-    heads: dict[tuple[str, str, Shape], str]
-    classes: list[str]
+    lines: list[str] = field(default_factory=list)
+    bodies: dict[str, str] = field(default_factory=dict)
+    heads: dict[tuple[str, str, Shape], str] = field(default_factory=dict)
+    classes: list[str] = field(default_factory=list)
+    held: set[str] = field(default_factory=set)
     freezes: bool = False
 
     def use(self, code: str) -> str:
@@ -200,87 +207,93 @@ class Builder:
 
     def factor(self, k: Conditional) -> str:
         """The expression of a factor's net."""
-        net = k.net
-        if not net.declared and net.then is None:
-            return self.use(nets.construct(net.kind, net.args, net.options, inputs(k), output(k), kinds(k)))
-        if net.declared and net.then is None:
-            shared = self.declared(net.kind, k)
-            self.use("Net(")
-            return self.seen(net.kind, k, f"Net({shared}, {self.head(net.kind, shared, k)})")
-        return self.chained(k, net)
-
-    def chained(self, k: Conditional, net: Net) -> str:
-        """`D then mlp(128)`: the body of one, the body of the next, and the factor's own head."""
-        body_name = local(f"body_{k.factor.attribute}")
-        self.lines.append(f"{body_name} = {self.body(net, k)}")
-        last = net
-        while last.then is not None:
-            last = last.then
-        head = self.use(nets.construct_head(last.kind, last.args, last.options, body_name, output(k)))
-        self.use("Net(")
-        return f"Net({body_name}, {head})"
-
-    def body(self, net: Net, k: Conditional) -> str:
-        """The expression of a net's body, all that follows `then` included."""
-        if net.declared:
-            first = self.seen(net.kind, k, self.declared(net.kind, k))
+        *_, last = links(k.net)
+        if last is k.net and not last.declared:
+            return self.use(nets.construct(last.kind, last.args, last.options, inputs(k), output(k), kinds(k)))
+        if last is k.net:
+            body = self.declared(last.kind, k, inputs(k), kinds(k))
+            return self.seen(last.kind, k, self.use(f"Net({body}, {self.head(last.kind, k.variable, output(k))})"))
+        body = checked(f"body_{k.factor.attribute}")
+        self.lines.append(f"{body} = {self.body(k.net, k, inputs(k), kinds(k))}")
+        if last.declared:
+            head = self.seen(last.kind, k, self.head(last.kind, k.variable, output(k)))
         else:
-            first = self.use(nets.construct_body(net.kind, net.args, net.options, inputs(k), kinds(k)))
-        after = net.then
-        count = 0
-        while after is not None:
-            name = local(f"{'stem' if not count else f'stem_{count + 1}'}_{k.factor.attribute}")
-            if not first.isidentifier():
-                self.lines.append(f"{name} = {first}")
-                first = name
-            following = self.use(nets.construct_body(after.kind, after.args, after.options, f"({first}.features,)"))
-            self.use("Chain(")
-            first = f"Chain({first}, {following})"
-            after = after.then
-            count += 1
-        return first
+            head = self.use(nets.construct_head(last.kind, last.args, last.options, body, output(k)))
+        return self.use(f"Net({body}, {head})")
 
-    def declared(self, name: str, k: Conditional) -> str:
+    def body(self, net: Net, k: Conditional, given: Inputs, types: tuple[str, ...] | None) -> str:
+        """The expression of all that comes before a net's last head. After `then` a built-in net takes the features of
+        the one before it, a declared one its output for its one target."""
+        before = ""
+        for link in links(net):
+            if link.declared:
+                code = self.seen(link.kind, k, self.declared(link.kind, k, given, types))
+            else:
+                code = self.use(nets.construct_body(link.kind, link.args, link.options, given, types))
+            if link.then is not None and link.then.declared:
+                target = self.target(link.kind)
+                given = (target.type.event_shape,)
+                head = self.seen(link.kind, k, self.head(link.kind, target, target.type.event_shape))
+                code = self.use(f"Net({code}, {head})")
+            elif link.then is not None:
+                if not code.isidentifier():
+                    name = checked(f"part_{len(self.lines)}")
+                    self.lines.append(f"{name} = {code}")
+                    code = name
+                given = f"({code}.features,)"
+            types = None
+            before = self.use(f"Chain({before}, {code})") if before else code
+        return before
+
+    def target(self, name: str) -> Variable:
+        """The one target of a declared net, where another declared one follows it."""
+        return next(k.variable for k in self.plan.conditionals if ends_in(self.plan, k.net, name))
+
+    def declared(self, name: str, k: Conditional, given: Inputs, types: tuple[str, ...] | None) -> str:
         """The local variable of a declared net's body."""
         if name not in self.bodies:
-            net = self.plan.model.net(name)
             variable = checked(f"net_{name}")
             trained = dict(k.nets)[name]
             who = f"trained by {', '.join(sorted(trained))}" if trained else "fixed"
-            expression = self.body(net.net, k)
-            self.lines.append(f"{variable} = {expression}  # net {name}, {who}")
+            code = self.body(self.plan.model.net(name).net, k, given, types)
+            self.lines.append(f"{variable} = {code}  # net {name}, {who}")
             self.bodies[name] = variable
         return self.bodies[name]
 
     def seen(self, name: str, k: Conditional, code: str) -> str:
-        """A shared net as this factor sees it: frozen unless the factor trains it."""
+        """A part of a declared net as a factor sees it: frozen unless the factor trains it."""
         if k.factor.group in dict(k.nets)[name] and not k.factor.fixed:
+            self.held |= {v for v in (*self.bodies.values(), *self.heads.values()) if re.search(rf"\b{v}\b", code)}
             return code
         self.freezes = True
         return f"Frozen({code})"
 
-    def head(self, name: str, body: str, k: Conditional) -> str:
+    def head(self, name: str, target: Variable, event: Shape) -> str:
         """The head of a declared net for a target; variables of the same data field are one target."""
-        data = k.variable.data
-        target = data.fields[0] if data and len(data.fields) == 1 else k.variable.name
-        key = (name, target, output(k))
+        same = target.data.fields[0] if target.data and len(target.data.fields) == 1 else target.name
+        key = (name, same, event)
         if key not in self.heads:
-            variable = checked(f"head_{len(self.heads)}_{name}")
+            variable = checked(unique(f"head_{name}_{target.name}", self.heads.values()))
             net = self.plan.model.net(name).net
-            while net.then is not None:
-                net = net.then
-            made = self.use(nets.construct_head(net.kind, net.args, net.options, body, output(k)))
-            self.lines.append(f"{variable} = {made}  # its head for {k.variable.name}")
+            while (last := [*links(net)][-1]).declared:
+                net = self.plan.model.net(last.kind).net
+            made = self.use(nets.construct_head(last.kind, last.args, last.options, self.bodies[name], event))
+            self.lines.append(f"{variable} = {made}  # its head for {target.name}")
             self.heads[key] = variable
         return self.heads[key]
 
 
+def ends_in(plan: Plan, net: Net, name: str) -> bool:
+    """The target of a factor with this net is a target of the declared net of that name."""
+    *_, last = links(net)
+    return last.declared and (last.kind == name or ends_in(plan, plan.model.net(last.kind).net, name))
+
+
 def construct(plan: Plan, classes: dict[str, str]) -> Builder:
     """`self.p_theta = PTheta(MLP(...))` for every factor, after the shared nets."""
-    b = Builder(plan, [], {}, {}, [])
+    b = Builder(plan)
     made = [(k.factor.attribute, classes[k.factor.name], b.factor(k)) for k in plan.conditionals]
-    held = {n for k in plan.conditionals if not k.factor.fixed for n, groups in k.nets if k.factor.group in groups}
-    loose = [n for n in b.bodies if n not in held]  # no factor holds it: the model does
-    b.lines += [f"self.net_{checked(n)} = net_{n}" for n in loose]
+    loose = [v for v in (*b.bodies.values(), *b.heads.values()) if v not in b.held]
+    b.lines += [f"self.{v} = {v}  # no factor trains it: the model holds it" for v in loose]
     b.lines += [f"self.{checked(attribute)} = {name}({net})" for attribute, name, net in made]
     return b

@@ -48,7 +48,9 @@ def _generation(plan: Plan, usable: tuple[Conditional, ...]) -> Route:
 def inference(plan: Plan) -> Route:
     """From empirical variables to those that are not, along the factors on either side, in any domain."""
     empirical = tuple(v for v in plan.model.variables if v.data is not None)
-    usable = tuple(k for k in plan.conditionals if not k.factor.adversarial and k.variable.data is None)
+    usable = tuple(
+        k for k in plan.conditionals if k.parents and not k.factor.adversarial and k.variable.data is None
+    )
     first = sorted(usable, key=lambda k: k.factor.process == "generative")
     drawn: list[tuple[Variable, Conditional | None]] = [
         (k.variable, k) for k in _reach(tuple(first), tuple(v.name for v in empirical))

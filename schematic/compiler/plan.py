@@ -12,6 +12,7 @@ from schematic.compiler.program import Branch, Call, Conditional, Drawn, Key, Pl
 from schematic.core.diagnostics import Report, error
 from schematic.graph.defaults import resolve
 from schematic.graph.model import Factor, FamilyName, Model, Net, NetDeclaration
+from schematic.graph.networks import owners
 
 Level = int | None | str  # the component of an inferred value, None outside reading 3, "outer" for the outer sample
 Site = tuple[int | None, Level]
@@ -40,7 +41,7 @@ def plan(model: Model, objectives: tuple[Objective, ...], report: Report) -> Pla
 def _conditional(model: Model, f: Factor) -> Conditional:
     found = resolve(model, f)
     parents = tuple(v for p in f.parents if (v := model.variable(p)).type.kind != "domain")
-    nets = tuple((n.name, trainers(model, n)) for n in declared(model, found.net))
+    nets = tuple((n.name, frozenset(owners(model, n))) for n in declared(model, found.net))
     own = not found.net.declared or found.net.then is not None
     trained = not f.fixed and (own or any(f.group in groups for _, groups in nets))
     return Conditional(f, model.variable(f.target), parents, found.family, found.options, found.net, nets, trained)
@@ -51,14 +52,6 @@ def declared(model: Model, net: Net) -> tuple[NetDeclaration, ...]:
     here = (model.net(net.kind),) if net.declared else ()
     inner = tuple(m for n in here for m in declared(model, n.net))
     return (*here, *inner, *(declared(model, net.then) if net.then else ()))
-
-
-def trainers(model: Model, net: NetDeclaration) -> frozenset[str]:
-    """The groups that train a declared net: those named, else the group whose factors name it."""
-    if net.fixed:
-        return frozenset()
-    naming = (f.group for f in model.factors if not f.perfect and net in declared(model, resolve(model, f).net))
-    return frozenset(net.groups or naming)
 
 
 @dataclass(frozen=True)

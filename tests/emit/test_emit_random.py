@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import HealthCheck, Phase, assume, event, given, settings
 from hypothesis import strategies as st
 from random_models import models
 from torch import Tensor
@@ -141,7 +141,12 @@ class Oracle:
                 return (q.exp() * (q - g)).sum()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # a program takes too long to shrink
+)
 @given(model=models(), seed=st.integers(0, 1000), limit=st.sampled_from((64, 0)))
 def test_programs_compute_their_objectives(model: Model, seed: int, limit: int) -> None:
     """`limit` 0: nothing is enumerated, every trained discrete draw takes the score function."""
