@@ -1,7 +1,7 @@
 """The figures of trained models, each beside its target: `python -m benchmarks.figures [gan] [infogan] [vae] [mnist]`.
 
 Trains with the defaults; `mnist` needs the IDX folder as a data set of that name (see `schematic train --help`).
-GAN and InfoGAN: three seeds on the embedded digits, about three minutes each on two cores. VAE: a minute. MNIST: twenty.
+On two cores: GAN and InfoGAN three seeds of the embedded digits, three minutes each; VAE one minute; MNIST twenty.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from schematic.runtime.program import Program, instantiate, load_class
 from schematic.runtime.step import Trainer, init
 
 BATCH = 64
-STEPS = 3000  # at least: the digits are 22 steps an epoch
-EPOCHS = 20  # at least: MNIST is 937 steps an epoch
+STEPS, ADVERSARIAL_STEPS = 3000, 4000  # at least: the digits are 22 steps an epoch
+EPOCHS = 10  # at least: MNIST is 937 steps an epoch
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def prepare(text: str, block: Train, asked: Settings) -> Plan:
     generator = torch.Generator(device).manual_seed(asked.seed)
     batches = Batches(sets, size, device, generator)
     program = instantiate(cls, asked.seed, device)
-    steps = length(batches.per_epoch, block, asked)
+    steps = length(batches.per_epoch, bool(cls.ADVERSARIAL), block, asked)
     config = {
         "model": cls.__name__,
         "data": source,
@@ -81,12 +81,12 @@ def prepare(text: str, block: Train, asked: Settings) -> Plan:
     return Plan(program, sets, device, batches, init(program, optimizers, generator), steps, config)
 
 
-def length(per_epoch: int, block: Train, asked: Settings) -> int:
+def length(per_epoch: int, adversarial: bool, block: Train, asked: Settings) -> int:
     """The number of steps: `steps`, else `epochs` of them, else a default that suits small sets and large ones."""
     if asked.steps:
         return asked.steps
     epochs = asked.epochs or block.epochs
-    return epochs * per_epoch if epochs else max(STEPS, EPOCHS * per_epoch)
+    return epochs * per_epoch if epochs else max(ADVERSARIAL_STEPS if adversarial else STEPS, EPOCHS * per_epoch)
 
 
 def _plain(optimizer: Optimizer) -> dict[str, Any]:

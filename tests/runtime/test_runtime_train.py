@@ -160,7 +160,9 @@ def test_the_command_line_overrides_the_train_block(programs: ModuleType, tmp_pa
     config = json.loads((tmp_path / "run/config.json").read_text())
     assert (config["data"], config["batch"], config["steps"]) == ("digits", 16, 2)
     assert config["optimizers"]["phi"]["name"] == "sgd" and config["optimizers"]["theta"]["rate"] == 0.1
-    assert length(22, block, Settings()) == 66 and length(22, block, Settings(epochs=1)) == 22
+    assert length(22, True, block, Settings()) == 66 and length(22, True, block, Settings(epochs=1)) == 22
+    assert length(22, True, Train(), Settings()) > length(22, False, Train(), Settings()) > 100 * 22
+    assert length(937, False, Train(), Settings()) == 9370
 
 
 def test_an_objective_that_is_not_finite_stops_the_run(programs: ModuleType, tmp_path: Path) -> None:

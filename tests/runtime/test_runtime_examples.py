@@ -1,0 +1,73 @@
+"""The runtime on programs as they are emitted, of files with every kind of reading."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+import schematic as sg
+from schematic.graph.optimizers import ADVERSARIAL, CODE, DENSITY, optimizer
+from schematic.runtime.evaluate import evaluate
+from schematic.runtime.optim import resolve
+from schematic.runtime.program import load_class
+from schematic.runtime.sample import sample
+from schematic.runtime.step import init, step
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+DIGITS = sorted(p.stem for p in EXAMPLES.glob("*.sg") if p.stem != "ada")  # ada reads two sets
+
+
+@pytest.mark.parametrize("name", DIGITS)
+def test_examples_train_sample_and_are_judged(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("schematic.runtime.classifier.STEPS", 1)
+    outcome = sg.train(sg.load(EXAMPLES / f"{name}.sg"), data="digits", out=tmp_path / name, steps=2, batch=8)
+    run = outcome.run.path
+    assert outcome.reason == "finished"
+    (file,) = sample(run, 9, out=tmp_path / "samples.png")
+    assert file.read_bytes().startswith(b"\x89PNG")
+    program: Any = load_class((run / "program.py").read_text(), "program.py")
+    assert (run / "reconstructions.png").exists() == hasattr(program, "infer")
+    figures = evaluate(run, 20)
+    assert ("bound" in figures) == (not program.ADVERSARIAL) and "frechet_before" in figures
+    assert set(json.loads((run / "config.json").read_text())["optimizers"]) == set(program.GROUPS)
+
+
+@pytest.mark.parametrize("name", DIGITS)
+def test_a_step_of_an_emitted_program_reads_nothing_back(name: str) -> None:
+    program: Any = load_class(sg.emit(sg.load(EXAMPLES / f"{name}.sg")), "program.py")
+    with FakeTensorMode():
+        made = program()
+        adam = resolve(program.GROUPS, bool(program.ADVERSARIAL), (), ())
+        batch = {field: torch.rand(8, *shape) for field, shape in program.FIELDS.items()}
+        values = step(init(made, adam, torch.Generator()), iter([batch] * 4))
+    assert set(values) == set(program.GROUPS)
+
+
+def test_two_sets_of_different_data_train(tmp_path: Path) -> None:
+    """Domain adaptation on unpaired sets, given by name."""
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    for name in ("a", "b"):
+        images, labels = random.integers(0, 256, (40, 16, 16), np.uint8), np.arange(40) % 10
+        np.savez(tmp_path / f"{name}.npz", image=images, label=labels)
+    data = f"usps=npz:{tmp_path}/a.npz,mnist=npz:{tmp_path}/b.npz"
+    outcome = sg.train(sg.load(EXAMPLES / "ada.sg"), data=data, out=tmp_path / "ada", steps=2, batch=8)
+    assert outcome.reason == "finished" and set(outcome.objectives) == {"phi", "theta", "eta"}
+
+
+def test_default_optimizers_follow_what_stands_in_the_model() -> None:
+    def of(name: str, group: str) -> object:
+        return optimizer(sg.load(EXAMPLES / f"{name}.sg").drawn, group)
+
+    assert [of("infogan", g) for g in ("phi", "theta", "eta")] == [ADVERSARIAL, ADVERSARIAL, CODE]
+    assert [of("vae", g) for g in ("theta", "eta")] == [DENSITY, DENSITY]  # its discriminator is perfect
+    assert [of("aae", g) for g in ("phi", "theta", "eta")] == [ADVERSARIAL] * 3
+    assert [of("ada", g) for g in ("phi", "theta", "eta")] == [ADVERSARIAL] * 3
+    renamed = sg.load(EXAMPLES / "infogan.sg", restate="train { eta = sgd(0.5) }").drawn
+    assert str(optimizer(renamed, "eta")) == "sgd(0.5)"
