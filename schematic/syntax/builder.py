@@ -127,7 +127,7 @@ class Builder:
         call, given = parts[1], parts[2] if len(parts) > 2 else None
         fields = tuple(f for f in call.args if isinstance(f, ast.Text))
         if call.name.text != "data" or call.options or len(fields) < len(call.args):
-            words = "a variable's `=` is followed by `data` or `data(\"field\")`"
+            words = 'a variable\'s `=` is followed by `data` or `data("field")`'
             raise Slip(error("SG031", call.span, words, '`= data("image")`; a prior follows `~`'))
         return Clause("data", ast.Data(fields, given, span=parts[0].span.to(_span(parts[1:]))), _span(parts))
 

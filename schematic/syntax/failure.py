@@ -126,11 +126,7 @@ def between(left: Token, right: Token) -> Span:
 def line_from(tokens: Tokens, place: int) -> str:
     """The text from a token to the last one on its line, for a help."""
     last = place
-    while (
-        last + 1 < len(tokens)
-        and tokens[last + 1].type not in (END, "RBRACE")
-        and not begins_line(tokens, last + 1)
-    ):
+    while last + 1 < len(tokens) and tokens[last + 1].type not in (END, "RBRACE") and not begins_line(tokens, last + 1):
         last += 1
     span = tokens[place].span.to(tokens[last].span)
     return span.source.text[span.start : span.end]

@@ -55,8 +55,7 @@ def _group(rows: list[Row], indent: str) -> list[str]:
     """Rows without a blank line between them."""
     heads = _heads(rows)
     pairs = [
-        (_broken(indent + joined(head, row.rest), indent), row.comment)
-        for head, row in zip(heads, rows, strict=True)
+        (_broken(indent + joined(head, row.rest), indent), row.comment) for head, row in zip(heads, rows, strict=True)
     ]
     lines: list[str] = []
     for _, run in groupby(pairs, key=lambda pair: bool(pair[1]) and "\n" not in pair[0]):

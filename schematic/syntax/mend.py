@@ -174,6 +174,7 @@ def shown(sign: str) -> str:
 def _short_name(text: str) -> bool:
     return text.isalnum() and len(text) <= 40
 
+
 _READERS = (
     (re.compile(";+"), _semicolon),
     (re.compile(r"//[^\r\n]*|/\*(?:[^*]|\*(?!/))*(?:\*/)?"), _comment),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+import subprocess
+import sys
 
 import pytest
 from lark import Lark, logger
@@ -77,3 +79,12 @@ def test_the_tables_are_those_of_the_grammar() -> None:
 def test_every_rule_has_its_builder() -> None:
     for build, *_ in generate.tables(grammar.grammar_text())["rules"]:
         assert not build or build.startswith("_") or hasattr(Builder, build)
+
+
+def test_reading_a_file_does_not_load_lark() -> None:
+    """It would take longer than all the rest of `schematic check`."""
+    program = (
+        "import sys; from schematic.syntax.parser import *; parse(Source('m.sg', 'model M { }'), Report()); "
+        "print('lark' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "False\n"
