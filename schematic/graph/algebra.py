@@ -59,6 +59,8 @@ def _swap(model: Model, a: str, b: str, at: At) -> Model:
             refuse(
                 error("SG306", span, f"`{name}` is the domain indicator, which labels the branches", "swap two others")
             )
+    if variables[a].index != variables[b].index:
+        refuse(error("SG306", at.arg(1), f"`{a}` and `{b}` are not chains of one length", "swap two others"))
     if a == b:
         refuse(error("SG306", at.arg(1), f"`{a}` is named twice; `swap` exchanges two variables"))
     other = _exchange(a, b)

@@ -55,7 +55,7 @@ def build(
     model = with_nets(replace(drawn, span=span), outside.nets)
     whole = not mine.failed and not outside.broken
     new = read_train([s for s in fresh if isinstance(s, ast.Train)], *trained(model if whole else None), mine)
-    mine.add(*attribute_clashes(model.factors, model.nets), *_field_clashes(model.variables))
+    mine.add(*_name_clashes(model), *attribute_clashes(model.factors, model.nets), *_field_clashes(model.variables))
     mine.add(*(_group_problems(model, fresh) if whole else ()))
     check_written(model, {s.name.text for s in fresh if isinstance(s, ast.FactorDecl | ast.FactorHow)}, mine)
     if not mine.failed:
@@ -84,7 +84,7 @@ def _without_repeats(statements: Sequence[ast.Statement], report: Report) -> tup
         if isinstance(statement, ast.Train):
             kept.append(statement)
             continue
-        kind = "factor" if isinstance(statement, ast.FactorDecl | ast.FactorHow) else "name"
+        kind = {ast.VariableDecl: "variable", ast.NetDecl: "net"}.get(type(statement), "factor")
         key = (kind, full_name(statement))
         if key not in first:
             first[key] = statement.name
@@ -271,6 +271,15 @@ def _group_problems(model: Model, statements: Sequence[ast.Statement]) -> Iterab
         if group.text not in model.groups:
             words = f"{model.name} has no group `{group.text}`"
             yield unknown("SG117", group, words, model.groups, listed="groups")
+
+
+def _name_clashes(model: Model) -> Iterable[Diagnostic]:
+    """A variable with the name of a factor or a net: a statement replaces what has its name, whatever that is."""
+    variables = {v.name: v for v in model.variables}
+    others = [(f.name, f.span) for f in model.factors] + [(n.name, n.span) for n in model.nets]
+    for name, span in others:
+        if name in variables:
+            yield twice(ast.Name(name, span=span), variables[name].span)
 
 
 def attribute_clashes(factors: Iterable[Factor], nets: Iterable[NetDeclaration] = ()) -> Iterable[Diagnostic]:

@@ -83,6 +83,8 @@ def warnings(model: Model) -> Iterator[Diagnostic]:
 
 def computed_warnings(model: AnyModel) -> Iterator[Diagnostic]:
     """Variables that the moves of an expression left without a factor, told at the model's name."""
+    if isinstance(model, Sum):
+        yield from scale_warnings(model)
     terms = [m for _, m in model.terms] if isinstance(model, Sum) else [model]
     idle = [
         {v.name for v in unused(m)} | ({v.name for t in terms for v in t.variables} - {v.name for v in m.variables})
@@ -92,6 +94,21 @@ def computed_warnings(model: AnyModel) -> Iterator[Diagnostic]:
         yield warning(
             "SG903", model.span, f"no factor of {model.name} mentions `{name}`", f"`without {name}` removes it"
         )
+
+
+def scale_warnings(total: Sum) -> Iterator[Diagnostic]:
+    """A model with an indicator keeps its 1/K on each branch, one without has scale 1."""
+    scales = {len(m.indicator.type.values) if m.indicator else 1: m for _, m in total.terms}
+    if len(scales) > 1:
+        words = ", ".join(f"{label} {_scale_words(m)}" for label, (_, m) in zip(total.labels, total.terms, strict=True))
+        most = max(scales)
+        help = f"`{most} * M` puts the objective of one with {most} domains on the scale of one without"
+        yield warning("SG905", total.reading, f"the terms of this sum are on different scales: {words}", help)
+
+
+def _scale_words(model: Model) -> str:
+    y = model.indicator
+    return f"has 1/{len(y.type.values)} on each branch" if y else "has no indicator, and 1"
 
 
 def unused(model: Model) -> tuple[Variable, ...]:

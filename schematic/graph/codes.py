@@ -46,4 +46,5 @@ CODES = {
     "SG901": "the domain's values the wrong way round",
     "SG903": "an unused variable",
     "SG904": "a network that gave way to the default",
+    "SG905": "a sum of different scales",
 }

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from schematic.core.diagnostics import Diagnostic, Report, error
+from schematic.core.names import RESERVED
 from schematic.core.source import Span
 from schematic.graph.checks import type_words
 from schematic.graph.hows import call_names, read_how
@@ -33,23 +34,25 @@ class Names:
         return next((v for v in self.variables.values() if v.type.kind == "domain"), None)
 
 
-def name_problem(name: ast.Name) -> Diagnostic | None:
-    """p_GROUP or q_GROUP, with a suffix or without; GROUP is not a setting of `train`."""
-    match = _NAME.fullmatch(name.text)
-    if match is None:
-        stem = re.sub("^[pqPQ]_?(?=.)", "", name.text) if name.text[:2].lower() in ("p_", "q_") else name.text
+def name_problem(name: str, span: Span, code: str = "SG104") -> Diagnostic | None:
+    """A factor is named p_GROUP or q_GROUP, with a suffix or without; GROUP is no word of the language."""
+    match = _NAME.fullmatch(name)
+    if match is None or "__" in name:
+        stem = re.sub("^[pqPQ]_", "", name)
         help = f"`p_{stem}` or `q_{stem}`" if re.match("[A-Za-z]", stem) else "`p_theta`"
-        return error("SG104", name.span, "a factor is named p_GROUP or q_GROUP", help)
-    if match[1] in SETTINGS:
-        words = f"a group cannot be called `{match[1]}`, which is a setting of `train`"
-        return error("SG104", name.span, words, "the paper's groups are theta, phi and eta")
+        return error(code, span, "a factor is named p_GROUP or q_GROUP", help)
+    if match[1] in SETTINGS or match[1] in RESERVED:
+        what = "a setting of `train`" if match[1] in SETTINGS else "a word of the language"
+        return error(
+            code, span, f"a group cannot be called `{match[1]}`, which is {what}", "the paper has theta, phi, eta"
+        )
     return None
 
 
 def read_factor(decl: ast.FactorDecl, names: Names, report: Report) -> Factor | None:
     """The factor; None, with its errors in the report, if any part of it is wrong."""
     mine = Report()
-    if problem := name_problem(decl.name):
+    if problem := name_problem(decl.name.text, decl.name.span):
         mine.add(problem)
     broken = [e for e in (*decl.parents, decl.target) if not _known(e, names, mine)]
     mark = decl.arrow.mark

@@ -105,6 +105,9 @@ def _unfit(model: Model, value: Value, at: Span) -> Iterator[Diagnostic]:
         if misfit := family_misfit(model, factor):
             words = f"after the moves, {misfit.words}: `{factor.name} : ... {factor.mark} {factor.target}` does not fit"
             yield error("SG302", at, words, f"restate it: `{{ {factor.name} = mlp(400) }}`")
+        if factor.each and model.variable(factor.target).type.kind == "real":
+            words = f"`{factor.name}` now predicts the units of `{factor.target}`, a real: its reverse has no bound"
+            yield error("SG302", at, words, f"`without {factor.name}`")
         if factor.implicit and factor.process == "inference" and factor.weight != 1:
             words = f"`{factor.name}` is now `{factor.mark}`, which has no term of its own for its `weight`"
             yield error("SG302", at, words, "restate it without `weight`")

@@ -10,6 +10,7 @@ from schematic.core.diagnostics import Diagnostic, SchematicError, error
 from schematic.core.names import RESERVED
 from schematic.graph.applying import HERE, At, has, on_terms, refuse, replaced
 from schematic.graph.blocks import attribute_clashes
+from schematic.graph.factors import name_problem
 from schematic.graph.model import AnyModel, Factor, Model, Optimizer, Sum
 from schematic.graph.words import BUILT_IN, SETTINGS, unknown_at
 
@@ -97,13 +98,8 @@ def _rename_variable(model: Model, a: str, b: str) -> Model:
 
 
 def _rename_factor(model: Model, a: str, b: str, at: At) -> Model:
-    named = re.fullmatch(r"[pq]_([A-Za-z]\w*)(\.\w+)?", b, re.ASCII)
-    if named is None or named[1] in SETTINGS or "__" in b:
-        refuse(
-            error(
-                "SG306", at.arg(1), f"`{b}` is not the name of a factor", "p_GROUP or q_GROUP, with a suffix or without"
-            )
-        )
+    problem = name_problem(b, at.arg(1), "SG306")
+    refuse(*((problem,) if problem else ()))
     if any(f.name == b for f in model.factors):
         refuse(error("SG306", at.arg(1), f"`{b}` is in the model already; the new name must be new"))
     renamed = replaced(model, a, replace(model.factor(a), name=b))

@@ -3,6 +3,7 @@
 A text without marks is the near miss beside it: it has no finding at all.
 """
 
+# ruff: noqa: E501 (one slip a line)
 from __future__ import annotations
 
 import re
@@ -81,6 +82,9 @@ SLIPS = [
     ("SG104", block("⟦theta⟧ : z -> x"), "`p_theta`"),
     ("SG104", block("⟦p_⟧ : z -> x"), "p_GROUP"),
     ("SG104", block("⟦p_batch⟧ : z -> x"), "setting of `train`"),
+    ("SG104", block("⟦q_weight.x⟧ : z -> x"), "word of the language"),
+    ("SG103", block("p_c : real  q_c : p_c -> h  ⟦p_c⟧ : z -> x"), "declared twice"),
+    ("SG103", block("net w = mlp(3)  ⟦w⟧ : real  p_c : w -> x").replace("net w", "net ⟦w⟧").replace("⟦w⟧ : ", "w : "), "twice"),
     ("SG105", block("⟦p_a⟧ : z -> x"), "`p_a.x` shares its group"),
     ("SG106", block("p_a.t : z -> x  ⟦p_a_t⟧ : h -> x"), "one name in the program"),
     ("SG107", block("p_c : z -> x when y = ⟦reel⟧"), "did you mean `real`?"),
@@ -191,12 +195,16 @@ SLIPS = [
     ("SG306", INFOGAN + "model S = rename(InfoGAN, x, ⟦z⟧)", "must be new"),
     ("SG306", INFOGAN + "model S = rename(InfoGAN, x, ⟦mlp⟧)", "cannot be a name"),
     ("SG306", INFOGAN + "model S = rename(InfoGAN, theta, ⟦phi⟧)", "must be new"),
-    ("SG306", INFOGAN + "model S = rename(InfoGAN, q_eta, ⟦eta⟧)", "not the name of a factor"),
+    ("SG306", INFOGAN + "model S = rename(InfoGAN, q_eta, ⟦eta⟧)", "p_GROUP or q_GROUP"),
     ("SG306", INFOGAN + "model S = importance(InfoGAN, ⟦0⟧)", "positive whole number"),
+    ("SG306", INFOGAN + "model S = rename(InfoGAN, q_eta, ⟦q_batch⟧)", "setting of `train`"),
+    ("SG306", "model M { z[1..3] : real  x : real  p_a : z[t] -> z[t-1]  p_b : z -> x } model N = swap(M, x, ⟦z⟧)", "chains"),
+    ("SG302", "model M { z : unit(3)  x : real(3)  p_a : z.rest ~> z.each  p_b : z -> x } model N = ⟦swap(M, x, z)⟧", "bound"),
     ("SG307", INFOGAN + "model S = InfoGAN without ⟦z⟧", "used by `p_theta`, `q_eta`"),
     ("SG308", INFOGAN + "model S = ⟦0⟧ * InfoGAN", "positive number"),
     # notes and warnings
     ("SG901", "model M { x : real = data  y : domain(⟦real⟧, fake)  q_a : x ~> y }", "`domain(fake, real)`"),
+    ("SG905", INFOGAN + "model V { x : unit(1, 8, 8) = data(\"image\") p_a : -> x } model S = ⟦V + InfoGAN⟧", "different scales"),
     ("SG903", block("⟦w⟧ : real(3)"), "no factor mentions `w`"),
 ]  # fmt: skip
 

@@ -159,6 +159,6 @@ def test_the_other_forms(tmp_path: Path) -> None:
 
 def test_a_names_case_and_words_inside_it_count(tmp_path: Path) -> None:
     (tmp_path / "m.sg").write_text(
-        "model model1 { X : real = data  x : real  p_weight : X -> x  q_use : x --> X }\nmodel M = model1"
+        "model model1 { X : real = data  x : real  p_weigh : X -> x  q_uses : x --> X }\nmodel M = model1"
     )
-    assert marks(clean(tmp_path / "m.sg")["M"]) == "p_weight -> x, q_use --> X"
+    assert marks(clean(tmp_path / "m.sg")["M"]) == "p_weigh -> x, q_uses --> X"
