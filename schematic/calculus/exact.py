@@ -15,7 +15,7 @@ import numpy as np
 
 from schematic.calculus.named import NOTHING, Array, Named, aligned, combined, stacked, summed, taken, weighed
 from schematic.calculus.tables import BATCH, Table, Tables, domain_sizes, numbers, random_tables, softmax
-from schematic.calculus.terms import KL, Add, Density, Expect, Log, Mass, Scale, Term, Where, densities
+from schematic.calculus.terms import KL, Add, Critic, Density, Expect, Log, Mass, Scale, Term, Where, densities
 from schematic.calculus.text import density_text, text
 
 __all__ = [
@@ -100,6 +100,8 @@ class _Evaluator:
         match term:
             case Log(d):
                 return self._scored((d,), place, scope, lambda p: Named(p.axes, np.log(p.array)))
+            case Critic(form, d):
+                return self._criticism(form, d, place, scope)
             case KL(left, right):
                 return self._divergence(left, right, place, scope)
             case Expect(draws, body):
@@ -130,6 +132,25 @@ class _Evaluator:
         for d in scored:
             self._check(d, place, scope)
         return then(self.density(scored[0], place))
+
+    def _criticism(self, form: str, d: Density, place: Place, scope: frozenset[str]) -> Named:
+        """A function of the logit f of b; in s = 2y - 1, y is the density's, turned round by its reverse."""
+        if form == "slope":
+            raise ValueError(f"{text(Critic('slope', d))}: a slope needs real variables")
+        y, plain = d.target, replace(d, reverse=False, values=tuple(v for v in d.values if v[0] != d.target))
+        self._check(replace(d, targets=()), place, scope)
+        real, fake = (self.density(replace(plain, values=(*plain.values, (y, v))), place) for v in (1, 0))
+        logit = combined(lambda a, b: np.log(a) - np.log(b), real, fake)
+        forms = {0: self._formed(form, logit, int(d.reverse)), 1: self._formed(form, logit, 1 - int(d.reverse))}
+        known = {**place, **dict(d.values)}.get(y)
+        return stacked(y, [forms[0], forms[1]]) if known is None else forms[known]
+
+    @staticmethod
+    def _formed(form: str, logit: Named, y: int) -> Named:
+        f, s = logit.array, 2 * y - 1
+        if form == "hinge":
+            return Named(logit.axes, np.where((s * f - 1).real < 0, s * f - 1, 0.0))
+        return Named(logit.axes, s * f if form == "linear" else -((f - y) ** 2))
 
     def _divergence(self, left: Density, right: Density, place: Place, scope: frozenset[str]) -> Named:
         inner = scope | set(left.targets)

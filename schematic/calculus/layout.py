@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import assert_never
 
-from schematic.calculus.terms import KL, Add, Density, Expect, Log, Mass, Scale, Term, Where
+from schematic.calculus.terms import KL, Add, Critic, Density, Expect, Log, Mass, Scale, Term, Where
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,11 @@ IS = Mark("=", "=")
 EXPECTATION = Mark("E", r"\mathbb{E}")
 DIVERGENCE = Mark("KL", r"\mathrm{KL}")
 REVERSE = Mark("ʳ", "^{r}")
-ZERO = Mark("0", "0")
+ZERO, ONE = Mark("0", "0"), Mark("1", "1")
+SQUARE = Mark("²", "^{2}")
+GRADIENT, NORM = Mark("‖∇", r"\Vert\nabla "), Mark("‖", r"\Vert ")
+MINIMUM = Mark("min", r"\min")
+UNITS = Mark("Σᵢ ", r"\textstyle\sum_{i}")
 
 
 def layout(term: Term) -> Row:
@@ -79,8 +83,10 @@ def layout_density(d: Density) -> Row:
     """A density as it stands in a formula: q_eta(z | x, y=0)."""
     perfect = (Mark("_*", "_{*}"),) if d.perfect else ()
     sign = (Mark(d.letter, d.letter), *(perfect or _parameters(d)), *((REVERSE,) if d.reverse else ()))
-    targets = _listed(tuple(_variable(d, v) for v in d.targets))
-    given = _listed(tuple(_variable(d, v) for v in d.given))
+    unit: Row = (Script((Mark("i", "i"),)),) if d.each else ()
+    rest: Row = (Script((Mark("−i", "-i"),)),) if d.each else ()
+    targets = _listed(tuple((*_variable(d, v), *unit) for v in d.targets))
+    given = _listed(tuple((*_variable(d, v), *(rest if v in d.targets else ())) for v in d.given))
     condition = (BAR, *given) if given else ()
     heat = (Mark("; T=", r";\,T{=}"), Number(d.temperature)) if d.temperature != 1 else ()
     return (*sign, LEFT, *targets, *condition, *heat, RIGHT)
@@ -164,7 +170,9 @@ def _product(term: Term, depth: int) -> Row:
     """A term where a factor may stand: sums and scales in brackets."""
     match term:
         case Log(d):
-            return (LOG, *layout_density(d))
+            return (*((UNITS,) if d.each else ()), LOG, *layout_density(d))
+        case Critic():
+            return _critic(term)
         case KL(left, right):
             return (DIVERGENCE, LEFT, *layout_density(left), PARALLEL, *layout_density(right), RIGHT)
         case Expect((), body):
@@ -184,6 +192,26 @@ def _product(term: Term, depth: int) -> Row:
             return _bracket(term, depth)
         case _:
             assert_never(term)
+
+
+def _critic(c: Critic) -> Row:
+    """f_phi(x), the logit, in the form of its divergence; y open, or at its value."""
+    d = c.density
+    f = (Mark("f", "f"), *_parameters(d), LEFT, *_listed(tuple((Name(v),) for v in d.given)), RIGHT)
+    value = d.value(d.target)
+    y: Row = (Name(d.target),) if value is None else (Number(Fraction(value)),)
+    if d.reverse:
+        y = (LEFT, Number(Fraction(1)), MINUS, *y, RIGHT) if value is None else (Number(Fraction(1 - value)),)
+    twice = (Number(Fraction(2)), *y, MINUS, Number(Fraction(1)))
+    match c.form:
+        case "slope":
+            return (MINUS, LEFT, GRADIENT, *f, NORM, MINUS, ONE, RIGHT, SQUARE)
+        case "square":
+            return (MINUS, LEFT, *f, MINUS, *y, RIGHT, SQUARE)
+        case "linear":
+            return f if value == 1 and not d.reverse else (LEFT, *twice, RIGHT, SPACE, *f)
+        case "hinge":
+            return (MINIMUM, LEFT, ZERO, COMMA, LEFT, *twice, RIGHT, SPACE, *f, MINUS, ONE, RIGHT)
 
 
 def _expectations(draws: tuple[Density, ...]) -> Row:

@@ -13,6 +13,7 @@ from schematic.calculus.terms import (
     KL,
     ZERO,
     Add,
+    Critic,
     Density,
     Derivation,
     Expect,
@@ -101,6 +102,8 @@ def needs(term: Term) -> frozenset[str]:
     match term:
         case Log(d):
             return frozenset((*d.targets, *d.given))
+        case Critic(form, d):
+            return frozenset(d.given if form == "slope" else (*d.targets, *d.given))
         case KL(left, right):
             return frozenset((*left.given, *right.given)) - {left.target}
         case Mass(d, body):
@@ -248,8 +251,18 @@ def _reverse(term: Term, context: Context) -> Rewrite | None:
     match term:
         case Log(b) if (new := turned(b)) is not None:
             return Rewrite(Log(new))
+        case Critic(form, b) if (new := turned(b)) is not None:
+            return Rewrite(Critic(form, new))
         case Mass(b, body) if (new := turned(b)) is not None:
             return Rewrite(Mass(new, body))
+    return None
+
+
+def _logit(term: Term, context: Context) -> Rewrite | None:
+    match term:
+        case Critic("linear", b) if b.value(b.target) == 0 and not b.reverse:
+            others = tuple((v, x) for v, x in b.values if v != b.target)
+            return Rewrite(Scale(Fraction(-1), Critic("linear", replace(b, values=(*others, (b.target, 1))))))
     return None
 
 
@@ -355,6 +368,7 @@ RULES: tuple[Rule, ...] = (
     Rule("degenerate", "log f(. | ., y=given) is fixed, without parameters: constant", "sections 3.2.2, 3.3",
          _degenerate),
     Rule("reverse", "q^r(y|x) = q(1-y|x)", "section 3.1", _reverse),
+    Rule("logit", "s f at y=0 is -f", "s = 2y - 1", _logit),
     Rule("plain", "in its branch f(. | ., y=v) is written f(. | .)", "Eqs. 6, 18", _plain),
     Rule("pair", "E_f[log g(v) - log f(v)] = -KL(f || g)", "Eqs. 19, 38", _pair),
     Rule("unreached", "what no parameter of these groups reaches is constant and goes", "Eq. 7, const.",

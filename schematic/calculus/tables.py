@@ -120,7 +120,7 @@ def numbers(d: Density, tables: Tables) -> Named:
             return _blue(d, tables)
         case "explicit" | "implicit":
             return _conditional(d, tables)
-        case "cases":
+        case "cases" | "mixture":
             raise ValueError(f"{density_text(d)} has no table of its own")
         case _:
             assert_never(d.kind)

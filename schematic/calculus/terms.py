@@ -12,7 +12,7 @@ from typing import Literal
 
 from schematic.core.source import NOWHERE, Span
 
-Kind = Literal["explicit", "implicit", "blue", "prior", "data", "indicator", "cases"]
+Kind = Literal["explicit", "implicit", "blue", "prior", "data", "indicator", "cases", "mixture"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,9 @@ class Density:
     reverse    blue: y and 1-y exchanged
     perfect    blue: q_*, which reads the origin of the sample, its last given variable
     stopped    at theta_0: what is sampled from it passes no gradient
-    cases      for kind cases, per value of its domain variable the draws that define it; it binds all that they draw
+               · mixture: on the line between a draw of each domain, at a uniform place (a slope's points)
+    each       blue: of every unit of the target given the others, q(z_i | z_-i), the logs added up
+    cases      for kinds cases and mixture, per value of the domain variable the draws that define it; all are bound
     domains    names of the values of the domain variable, for printing
     """
 
@@ -44,6 +46,7 @@ class Density:
     reverse: bool = False
     perfect: bool = False
     stopped: bool = False
+    each: bool = False
     temperature: float = 1.0
     cases: tuple[tuple[Density, ...], ...] = ()
     domains: int = 2
@@ -69,6 +72,15 @@ class Log:
 
 
 @dataclass(frozen=True)
+class Critic:
+    """What a divergence makes of a discriminator's logit f = log b(y=1|.) - log b(y=0|.), at the y of the density, with
+    s = 2y - 1. linear: s f · square: -(f - y)^2 · hinge: min(0, s f - 1) · slope: -(|grad f| - 1)^2, for no y."""
+
+    form: Literal["linear", "square", "hinge", "slope"]
+    density: Density
+
+
+@dataclass(frozen=True)
 class KL:
     """KL(left || right) over the left density's target, the conditioning variables of both being given; in nats."""
 
@@ -78,11 +90,14 @@ class KL:
 
 @dataclass(frozen=True)
 class Expect:
-    """E_draws[body]; draws in ancestral order, each binds its targets. `branch`: the domain's number, once fixed."""
+    """E_draws[body]; draws in ancestral order, each binds its targets.
+
+    `branch`: the domain's number, once fixed; "model" for the model's own samples (sleep), "penalty" for mixtures.
+    """
 
     draws: tuple[Density, ...]
     body: Term
-    branch: int | None = None
+    branch: int | str | None = None
 
 
 @dataclass(frozen=True)
@@ -114,13 +129,13 @@ class Where:
     body: Term
 
 
-Term = Log | KL | Expect | Mass | Scale | Add | Where
+Term = Log | Critic | KL | Expect | Mass | Scale | Add | Where
 ZERO = Add(())
 
 
 def children(term: Term) -> tuple[Term, ...]:
     match term:
-        case Log() | KL():
+        case Log() | Critic() | KL():
             return ()
         case Expect(body=body) | Mass(body=body) | Scale(body=body) | Where(body=body):
             return (body,)
@@ -131,7 +146,7 @@ def children(term: Term) -> tuple[Term, ...]:
 def rebuild(term: Term, new: tuple[Term, ...]) -> Term:
     """The same node over other children."""
     match term:
-        case Log() | KL():
+        case Log() | Critic() | KL():
             return term
         case Expect() | Mass() | Scale() | Where():
             return replace(term, body=new[0])
@@ -142,7 +157,7 @@ def rebuild(term: Term, new: tuple[Term, ...]) -> Term:
 def densities(term: Term) -> tuple[Density, ...]:
     """Every density of a term, those inside draws and cases included, in reading order."""
     match term:
-        case Log(d):
+        case Log(d) | Critic(_, d):
             own: tuple[Density, ...] = (d,)
         case KL(left, right):
             own = (left, right)
@@ -165,6 +180,8 @@ def substitute(term: Term, variable: str, value: int) -> Term:
     match term:
         case Log(d):
             return Log(at(d))
+        case Critic(form, d):
+            return Critic(form, at(d))
         case KL(left, right):
             return KL(at(left), at(right))
         case Mass(d, body):
@@ -209,7 +226,8 @@ class Derivation:
 class Summand:
     """One term of an unfolded objective: scale * E_outer E_draws[ prod masses * atom ]. `scale` carries the sign.
 
-    `branch` is the domain's number (in reading 3 the origin), None where there is no indicator.
+    `branch` is that of the expectation: the domain's number (in reading 3 the origin), None where there is no
+    indicator. `term` names the model of a sum that it belongs to.
     Reading 3 alone has `outer` draws, at theta_0, and the `component`, the y inferred from the outer sample;
     a variable among `draws` hides the outer one of its name.
     """
@@ -218,9 +236,15 @@ class Summand:
     outer: tuple[Density, ...]
     draws: tuple[Density, ...]
     masses: tuple[Density, ...]
-    atom: Log | KL
-    branch: int | None = None
+    atom: Log | Critic | KL
+    branch: int | str | None = None
     component: int | None = None
+    term: str = ""
+
+    @property
+    def scored(self) -> Density:
+        """The density that the atom is a function of; of a KL the left one."""
+        return self.atom.left if isinstance(self.atom, KL) else self.atom.density
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,11 @@ class Graph:
             return True
         return self.fixed_at[factor.name] != branch and factor.when in (None, branch)
 
+    @property
+    def judges(self) -> tuple[Factor, ...]:
+        """The blue factors that are trained."""
+        return tuple(f for f in self.blue if self.trains(f))
+
     def trains(self, factor: Factor) -> bool:
         """The factor has parameters that this model's training moves."""
         return not factor.fixed and not factor.perfect
@@ -91,7 +96,7 @@ def graph(model: Model) -> Graph:
     variables = {v.name: v for v in model.variables}
     y = indicator.name if indicator else None
     last = len(indicator.type.values) - 1 if indicator else 0
-    blue = tuple(f for f in model.factors if f.adversarial and f.target == y)
+    blue = tuple(f for f in model.factors if f.adversarial)
     compared = frozenset(p for f in blue for p in f.parents if p != y)
     features = _features(model, variables, compared)
     fixed_at = {f.name: last if y in f.parents and f.target not in features else None for f in model.factors}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from fractions import Fraction
 
 from schematic.calculus.rules import needs
-from schematic.calculus.terms import Add, Density, Expect, Log, Scale, Term, substitute
+from schematic.calculus.terms import Add, Critic, Density, Expect, Log, Scale, Term, substitute
+from schematic.compiler.brackets import number
 from schematic.compiler.branches import Branch, Graph, Source, density, draws, sources
 from schematic.compiler.soundness import unsourced
 from schematic.core.diagnostics import Report
@@ -75,21 +77,21 @@ def with_mentioned(
     return draws(g, source, (*needed, *had), branch, stopped)[0]
 
 
-def open_domain(g: Graph, cases: list[tuple[Density, ...]], y: str, body: list[Term], *, stopped: bool = False) -> Term:
-    """E_{p(y)} E_{p(x|y)}[body], the distribution of the branch written as in Eq. 6, with the code encapsulated."""
+def open_domain(
+    g: Graph, cases: list[tuple[Density, ...]], body: list[Term], *, y: str | None = None, stopped: bool = False
+) -> Term:
+    """E_{p(y)} E_{p(x|y)}[body], the distribution of the branch written as in Eq. 6, with the code encapsulated.
+
+    `y`: the indicator, or its name as the origin of an outer sample. Without an indicator the one branch is open.
+    """
+    y = y or g.y
+    if y is None:
+        return Expect(cases[0], Add(tuple(body)))
     shown = tuple(c for c in g.model.compared if c in g.compared) or read_all(g, body)
     letter, group = author(cases, shown)
     domain = Density("indicator", "p", None, (y,), domains=g.domains)
-    mixture = Density(
-        "cases",
-        letter,
-        group,
-        shown,
-        (y,),
-        cases=tuple(cases),
-        domains=g.domains,
-        stopped=stopped or _all_stopped(cases),
-    )
+    at0 = stopped or _all_stopped(cases)
+    mixture = Density("cases", letter, group, shown, (y,), cases=tuple(cases), domains=g.domains, stopped=at0)
     return Expect((domain, mixture), Add(tuple(body)))
 
 
@@ -106,5 +108,45 @@ def author(cases: list[tuple[Density, ...]], shown: tuple[str, ...]) -> tuple[st
 
 
 def blue_density(g: Graph, f: Factor) -> Density:
-    """b(y | sources)."""
-    return replace(density(g, f), kind="blue", fixed_at=None)
+    """b(y | sources), or b of every unit of its target given the others."""
+    return replace(density(g, f), kind="blue", fixed_at=None, each=f.each)
+
+
+def judged(g: Graph, f: Factor) -> Term:
+    """What the blue factor's own group maximizes at y (semantics.md, rule 12)."""
+    b = blue_density(g, f)
+    match f.divergence.name:
+        case "least_squares":
+            return Critic("square", b)
+        case "hinge":
+            return Critic("hinge", b)
+        case "wasserstein":
+            return Critic("linear", b)
+        case "nonsaturating" | "minimax" | "kl":
+            return Log(b)
+
+
+def fooled(g: Graph, f: Factor) -> Term:
+    """What the others maximize of the blue factor at y: log b^r, or what its divergence has instead."""
+    b = replace(blue_density(g, f), temperature=f.temperature)
+    reverse = replace(b, reverse=True)
+    match f.divergence.name:
+        case "nonsaturating":
+            own: Term = Log(reverse)
+        case "minimax":
+            own = Scale(Fraction(-1), Log(b))
+        case "least_squares":
+            own = Critic("square", reverse)
+        case "hinge" | "wasserstein" | "kl":
+            own = Critic("linear", reverse)
+    return Scale(number(f.weight), own)
+
+
+def penalties(g: Graph, own: tuple[Factor, ...], cases: list[tuple[Density, ...]]) -> tuple[Term, ...]:
+    """-(penalty/2) E(|grad f| - 1)^2 on the lines between a draw of each domain (Gulrajani et al. 2017)."""
+    found = []
+    for f in (f for f in own if f.divergence.penalty):
+        points = Density("mixture", "p", None, g.parents(f), cases=tuple(cases), domains=g.domains, stopped=True)
+        slope = Critic("slope", blue_density(g, f))
+        found.append(Expect((points,), Scale(number(f.divergence.penalty) / 2, slope), "penalty"))
+    return tuple(found)

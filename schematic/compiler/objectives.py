@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from schematic.calculus.rules import Context, derive, tidy
-from schematic.calculus.terms import KL, Density, Log, Objective, Summand, Term
+from schematic.calculus.terms import Density, Objective, Summand, Term
 from schematic.compiler.brackets import unpriced
 from schematic.compiler.branches import Graph, graph
 from schematic.compiler.sampled import judge_term, others_term
@@ -31,7 +31,7 @@ def objectives(model: Model, report: Report) -> tuple[Objective, ...]:
     side = adversary_side(g)
     if report.failed:
         return ()
-    judges = tuple(dict.fromkeys(f.group for f in g.blue if g.trains(f)))
+    judges = tuple(dict.fromkeys(f.group for f in g.judges))
     others = tuple(dict.fromkeys(f.group for f in model.factors if g.trains(f) and f.group not in judges))
     found = [_objective(g, side, (phi,), judge_term(g, side, phi, report)) for phi in judges]
     if others:
@@ -56,10 +56,10 @@ def _objective(g: Graph, side: Process, groups: tuple[str, ...], start: Term) ->
 
 def _assumptions(g: Graph, side: Process, found: tuple[Summand, ...]) -> Iterator[str]:
     """What the readings assume beside the rules (semantics.md, the transform log)."""
-    if any(isinstance(s.atom, KL) or s.atom.density.kind != "blue" for s in found):
+    if any(s.scored.kind != "blue" for s in found):
         yield from (f"{f.name} brings no entropy: {f.target} has no density of its own" for f in unpriced(g))
     for s in found:
-        atom = s.atom.density if isinstance(s.atom, Log) else s.atom.left
+        atom = s.scored
         if atom.kind == "blue" and side == "inference":
             yield "the discriminator classifies the origin, Eq. 50 for Eq. 49: the groups do not play one objective"
         if _is_grey(g, atom):

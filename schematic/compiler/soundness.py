@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from schematic.calculus.rules import Context, after, reaching
-from schematic.calculus.terms import KL, Density, Log, Objective, Summand
+from schematic.calculus.terms import Density, Log, Objective, Summand
 from schematic.compiler.branches import Branch, Given, Graph, Source, Unsourced, sources
 from schematic.core.diagnostics import Diagnostic, Report, error, warning
 from schematic.graph.defaults import resolve
@@ -304,7 +304,7 @@ def _warn_inference_side(g: Graph, found: tuple[Objective, ...], report: Report)
     for o in found:
         for s in o.summands:
             if _says_nothing(s):
-                f = g.factor(str(s.atom.density.factor if isinstance(s.atom, Log) else s.atom.left.factor))
+                f = g.factor(s.scored.factor)
                 report.add(
                     warning(
                         "SG908", f.span,
@@ -322,7 +322,7 @@ def _says_nothing(s: Summand) -> bool:
             inner = {t for e in s.draws for t in e.targets}
             own = any(e.factor == d.factor and e.kind == "explicit" for e in s.outer)
             return own and not inner & {d.target, *d.given}
-        case Log() | KL():
+        case _:
             return False
 
 

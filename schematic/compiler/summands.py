@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from schematic.calculus.rules import needs, places, trim
-from schematic.calculus.terms import KL, Add, Density, Expect, Log, Mass, Scale, Summand, Term
+from schematic.calculus.terms import KL, Add, Critic, Density, Expect, Log, Mass, Scale, Summand, Term
 
 
 def summands(term: Term, weighed: bool) -> list[Summand]:
@@ -28,10 +28,10 @@ def summands(term: Term, weighed: bool) -> list[Summand]:
                 inner = (*s.draws, *drawn)
                 at = s.branch if branch is None or weighed else branch
                 visit(body, replace(s, draws=inner, branch=at), (where[0], places(inner)))
-            case Log() | KL():
-                judged = isinstance(t, Log) and t.density.kind == "blue"
-                component = _component_of(s) if weighed and not judged else None
-                found.append(_trimmed(replace(s, atom=t, component=component), *where))
+            case Log() | Critic() | KL():
+                here = replace(s, atom=t)
+                component = _component_of(s) if weighed and here.scored.kind != "blue" else None
+                found.append(_trimmed(replace(here, component=component), *where))
             case _:
                 raise AssertionError(f"an unfolded objective holds {t}")
 
@@ -45,7 +45,7 @@ def _component_of(s: Summand) -> int | None:
     if s.masses:
         value = s.masses[0].value(s.masses[0].target)
         return None if value is None else 1 - value
-    return None if s.branch is None else 1 - s.branch
+    return 1 - s.branch if isinstance(s.branch, int) else None
 
 
 def _trimmed(s: Summand, outer: dict[str, int], inner: dict[str, int]) -> Summand:

@@ -56,7 +56,7 @@ def weighed_term(g: Graph, report: Report) -> Term:
     weigher = replace(blue_density(g, b), given=reads, reverse=True, perfect=b.perfect, temperature=b.temperature)
     inside = Expect((weigher, *_inner_cases(g, inner)), Add(tuple(body)))
     constant = Scale(Fraction(-1), KL(weigher, Density("indicator", "p", None, (g.y,), domains=g.domains)))
-    return open_domain(g, outer, origin, [inside, constant], stopped=True)
+    return open_domain(g, outer, [inside, constant], y=origin, stopped=True)
 
 
 def _inner_cases(g: Graph, inner: list[tuple[Density, ...]]) -> tuple[Density, ...]:
