@@ -165,6 +165,10 @@ class Writer:
             self.lines += noted(f"{name} = {scaled(t.scale, vector)}", shape(*t.axes, "batch"))
             self.values[t.name] = name
             return item(t.name, f"{self.reduced(name, t.weights, len(t.weights))}.mean()")
+        if len(vector) + len(self.reduced("", t.weights, len(t.weights))) > WIDTH - 30:
+            name = self.named("value")
+            self.lines += noted(f"{name} = {vector}", shape(*t.axes, "batch"))
+            self.values[t.name] = vector = name
         grouped = f"({vector})" if t.masses and not t.weights else vector
         return item(t.name, scaled(t.scale, f"{self.reduced(grouped, t.weights, len(t.weights))}.mean()"))
 

@@ -31,8 +31,16 @@ def plan(model: Model, objectives: tuple[Objective, ...], report: Report) -> Pla
     planned = tuple(_update(context, branches, i) for i in range(len(objectives)))
     kept = ((u, tuple(g for g in u.groups if g in dict(groups))) for u in planned)
     updates = tuple(replace(u, groups=moved) for u, moved in kept if moved)
+    branches = tuple(_shown(b, updates) for b in branches)
     steps = _steps(model, branches, updates)
     return Plan(model, conditionals, branches, updates, steps, groups, _log(context, branches))
+
+
+def _shown(branch: Branch, updates: tuple[Update, ...]) -> Branch:
+    """An outer value that a term reads stands in the draw, beside the inferred one of its name."""
+    calls = (c for u in updates for t in u.terms for c in t.calls if c.branch == branch.name)
+    read = {k for c in calls for k in c.reads}
+    return replace(branch, draws=tuple(replace(d, hidden=d.hidden and d.key not in read) for d in branch.draws))
 
 
 # --- conditionals -----------------------------------------------------------------------------------------
@@ -180,7 +188,7 @@ def _update(c: _Context, branches: tuple[Branch, ...], index: int) -> Update:
         site = _Summand(c, s, branch, moved)
         term = site.term(terms)
         terms.append(term)
-        scores.update((site.call(site.drawn[k].density, k), None) for k in term.scores)
+        scores.update((site.drawing(site.drawn[k]), None) for k in term.scores)
         detached.update(((branch.name, k), None) for k in site.reads(term) if site.cut(k))
     return Update(objective.groups, objective, tuple(terms), tuple(detached), tuple(scores))
 
@@ -218,6 +226,10 @@ class _Summand:
     def call(self, d: Density, target: Key | None = None, *, detached: bool = False) -> Call:
         parents = tuple(map(self.key, self.c.parents(d)))
         return Call(d, self.branch.name, parents, target, detached, self.frozen(d))
+
+    def drawing(self, d: Drawn, *, detached: bool = False) -> Call:
+        """The density that a value was drawn from, at that value."""
+        return Call(d.density, self.branch.name, d.parents, d.key, detached, self.frozen(d.density))
 
     def frozen(self, d: Density) -> bool:
         """Another group of this update trains a net of the factor, and the factor's own group does not now."""
@@ -258,7 +270,7 @@ class _Summand:
         axes = max((self.drawn[k].axes for k in direct), key=len, default=())
         same = [d for d in self.branch.draws if d.how == "enumerate" and d.key == self._own(d.variable)]
         weights = tuple(
-            self.call(d.density, d.key, detached=not self.trained(d)) for d in same if len(d.axes) <= len(axes)
+            self.drawing(d, detached=not self.trained(d)) for d in same if len(d.axes) <= len(axes)
         )
         scores = tuple(
             k for k in self.above(direct) if self.drawn[k].how == "score" and self.trained(self.drawn[k])

@@ -145,3 +145,19 @@ def test_arrays_of_categories(program: Any, batch: Any) -> None:
     assert draw["data"]["t"].shape == (8, 6, 3, 2) and draw["data"]["t"][:, 0].unique(dim=0).shape[0] == 8
     assert p.p_theta(draw["data"]["t"]).log_prob(draw["data"]["x"]).shape == (8, 6)
     assert p.objective(draw, "eta").isfinite()
+
+
+def test_independent_enumerated_codes(program: Any, batch: Any) -> None:
+    """A term that depends on the second code alone is weighed by both, though nothing it reads leads to the first."""
+    p = program(
+        "model M { x : category(3) = data  h : category(2) ~ Categorical  t : category(2) ~ Categorical"
+        "  z : category(2) ~ Categorical  q_eta.t : x --> t  q_eta.z : h --> z  p_theta.h : z -> h  p_theta.t : h, z -> t  p_theta.x : z -> x }"
+    )
+    draw = p.draw(batch(p))
+    assert draw["data"]["z"].shape == (2, 2, 6, 2) and draw["data"]["t"].shape == (2, 6, 2)
+    scored = p.p_theta_h.net(CLASSES[:2, :2]).log_softmax(-1)  # (z, h)
+    chosen = draw["data"]["h"].argmax(-1)
+    weight = p.q_eta_z.net(draw["data"]["h"]).softmax(-1)
+    expected = sum(weight[:, z] * scored[z, chosen] for z in range(2)).mean()
+    (value,) = [v for k, v in p.terms(draw, "theta").items() if "log p_θ(h | z)" in k]
+    torch.testing.assert_close(value, expected)
