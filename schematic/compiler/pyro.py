@@ -8,23 +8,36 @@ score function has no baseline here, and its divergences are sampled.
 
 from __future__ import annotations
 
+from schematic.compiler.branches import Outer
 from schematic.compiler.program import Plan
 from schematic.compiler.pyro_guide import Guide
 from schematic.compiler.pyro_model import Model
-from schematic.compiler.pyro_program import elbo
-from schematic.compiler.pyro_reading import read
+from schematic.compiler.pyro_program import elbo, terms
+from schematic.compiler.pyro_reading import Reading, read
 
 __all__ = ["elbo", "methods"]
 
 
 def methods(plan: Plan) -> list[str]:
     """`def model(self, batch)` and `def guide(self, batch)`; nothing where Pyro cannot be asked: a divergence other
-    than the default, more than two domains, no data."""
+    than the default, more than two domains, no data, a variable that is carried and inferred at once, a divergence
+    that has a closed form in some branches only."""
     divergences = {f.divergence.name for f in plan.model.factors if f.adversarial}
     r = read(plan)
-    if divergences - {"nonsaturating"} or r.graph.domains > 2 or not plan.fields or not r.cells:
+    twice = any(Outer() in ways and len(ways) > 1 for ways in (r.origins(v.name) for v in r.variables))
+    if divergences - {"nonsaturating"} or r.graph.domains > 2 or not plan.fields or not r.cells or twice or uneven(r):
         return []
     guide, model = Guide(r), Model(r)
     guide.write()
     model.write()
     return [*model.method(), "", *guide.method()]
+
+
+def uneven(r: Reading) -> bool:
+    """The objective takes some factor's divergence in closed form in one branch and samples it in another."""
+    closed: dict[str, set[int | None]] = {}
+    for t in terms(r.plan):
+        if t.how == "closed" and t.left.density.factor is not None:
+            closed.setdefault(t.left.density.factor, set()).add(r.plan.branch(t.branch).number)
+    having = {f: {c.origin if r.weighed else c.y for c in r.cells if f in c.entropies} for f in closed}
+    return any(having[f] - branches for f, branches in closed.items())

@@ -9,7 +9,7 @@ from schematic.compiler import estimators
 from schematic.compiler.branches import Given, Outer, Source
 from schematic.compiler.emit_nets import rank
 from schematic.compiler.emit_text import indent, number, quoted
-from schematic.compiler.pyro_program import AUX, PARALLEL, PARALLEL_AUX, Program
+from schematic.compiler.pyro_program import AUX, PARALLEL, PARALLEL_AUX, Program, elbo
 from schematic.compiler.pyro_reading import Cell
 from schematic.graph.model import Factor, Variable
 
@@ -49,12 +49,14 @@ class Guide(Program):
             case Given(variable) if variable.data is not None:
                 self.lines.append(f"{name} = {self.fields(v)}")
                 self.site(v.name, self.delta(v, name), f"obs={name}", AUX)
+            case Given() if self.unreparameterized(v):
+                self.site(v.name, self.pointed(v, self.delta(v, f"{self.prior(v)}.sample()")))
             case Given():
                 self.site(v.name, self.prior(v), mask="False")
             case Factor() as f if f.process == "generative":
                 self.lines.append(f"{name} = {self.call(f)}  # a solid arrow that computes")
-            case Factor() as f if self.how(f) in ("map", "mean", "gumbel", "straight_through"):
-                self.computed(v, f)
+            case Factor() as f if self.how(f) not in ("path", "enumerate", "score"):
+                self.computed(v, f, v.name)
             case Factor() as f:
                 self.inferred(v, f, v.name)
             case _:
@@ -82,40 +84,52 @@ class Guide(Program):
             case Given(variable) if variable.data is not None:
                 return self.fields(v)
             case Given():
-                self.site(key, self.prior(v), AUX, mask="False")
-                return self.name(key)
+                return self.noise(v, key)
             case Factor() as f if f.implicit or self.conditional(f).family == "Delta":
                 return self.point(f)
-            case Factor() as f if self.how(f) == "mean":
-                return f"{self.call(f)}.mean"
+            case Factor() as f if self.how(f) not in ("path", "enumerate", "score"):
+                self.computed(v, f, key, AUX)
+                return self.name(key)
             case Factor() as f:
                 self.inferred(v, f, key, AUX)
                 return self.name(key)
             case _:
                 raise AssertionError(f"internal error, please report it: {v.name} has no source")
 
+    def noise(self, v: Variable, key: str) -> str:
+        """A draw of the prior for the rows of one branch."""
+        if self.unreparameterized(v):
+            return f"{self.prior(v)}.sample()"
+        self.site(key, self.prior(v), AUX, mask="False")
+        return self.name(key)
+
+    def unreparameterized(self, v: Variable) -> bool:
+        """TraceMeanField_ELBO takes no discrete site, and the prior's draw passes no gradient."""
+        return v.type.kind in ("category", "binary") and elbo(self.r.plan) == "TraceMeanField_ELBO"
+
     def point(self, f: Factor) -> str:
         """The value of a hollow arrow, or of a Delta."""
         return self.call(f) if f.implicit else f"{self.call(f)}.mean"
 
-    def computed(self, v: Variable, f: Factor) -> None:
-        """A deterministic value, or a relaxed one, with the density that the objective gives it."""
-        name, cells = self.name(v.name), self.r.where(v.name, f)
+    def computed(self, v: Variable, f: Factor, key: str, *options: str) -> None:
+        """A deterministic value, a relaxed one, or one that passes no gradient, with the density that the objective
+        gives it."""
+        name, cells = self.name(key), self.r.where(v.name, f)
         entropy = self.entropy(f)
         how = self.how(f)
         if f.implicit or (how == "map" and entropy is None):
             fn = self.masked(self.delta(v, self.point(f)), f, cells)
-            self.site(v.name, self.pointed(v, fn, self.r.y in f.parents))
+            self.site(key, self.pointed(v, fn, self.r.y in f.parents), *options)
             return
-        given = self.name(f"{v.name}.given")
+        given = self.name(f"{key}.given")
         self.lines += [f"{given} = {self.call(f)}", f"{name} = {self.relaxed(f, given, how)}"]
         if self.apart(f):
             self.divergence(v, f, given)
         density = f"{given}.log_prob({name})" if entropy is not None and not self.apart(f) else ""
         fn = self.masked(self.delta(v, name, density), f, cells)
-        rows = "" if self.r.y in f.parents or not density else self.here(cells)
+        rows = self.priced(f) if density else ""
         scale = self.scale(entropy or 1.0) if density else ""
-        self.site(v.name, self.pointed(v, fn, self.r.y in f.parents), scale=scale, mask=rows)
+        self.site(key, self.pointed(v, fn, self.r.y in f.parents), *options, scale=scale, mask=rows)
 
     def relaxed(self, f: Factor, given: str, how: str) -> str:
         logits = f"{given}.base_dist.logits" if rank(self.conditional(f)) else f"{given}.logits"
@@ -127,6 +141,8 @@ class Guide(Program):
                 return f"torch.distributions.{kind}({tensor}, logits={logits}, validate_args=False).rsample()"
             case "straight_through":
                 return f"{given}.sample() + {given}.mean - {given}.mean.detach()"
+            case "sample":
+                return f"{given}.sample()"
             case _:
                 return f"{given}.mean"
 
@@ -134,44 +150,68 @@ class Guide(Program):
         """A sample of an explicit factor, with its -log f where the bracket has it."""
         cells, entropy = self.r.where(v.name, f), self.entropy(f)
         fn = self.call(f)
-        enumerated = self.how(f) == "enumerate"
-        if enumerated and v.type.shape:
-            self.joint(v, f, fn, entropy)
+        if self.how(f) == "enumerate":
+            self.enumerated(v, f, fn, key, *options)
             return
-        if enumerated:
-            options = (PARALLEL_AUX if AUX in options else PARALLEL,)
         if self.apart(f):
             given = self.name(f"{key}.given")
             self.lines.append(f"{given} = {fn}")
             self.divergence(v, f, given)
             fn, entropy = given, None
-        rows = "" if self.r.y in f.parents else self.here(cells)
+        rows = self.priced(f)
         self.site(
             key, self.masked(fn, f, cells), *options,
             scale=self.scale(entropy) if entropy is not None else "", mask=rows if entropy is not None else "False",
         )  # fmt: skip
 
-    def joint(self, v: Variable, f: Factor, fn: str, entropy: float | None) -> None:
-        """All joint values of an array of bits or classes, as one categorical whose outcome is looked up."""
+    def enumerated(self, v: Variable, f: Factor, fn: str, key: str, *options: str) -> None:
+        """Every value of a discrete variable. A mask would take the probabilities along with -log f: where the bracket
+        has none, a factor takes it out again."""
+        cells, entropy = self.r.where(v.name, f), self.entropy(f)
+        scale = self.scale(entropy) if entropy is not None else ""
+        given, outcome = self.name(f"{key}.given"), f"{key}.code" if v.type.shape else key
+        self.lines.append(f"{given} = {fn}")
+        table = ""
+        if v.type.shape:
+            table, fn = self.joint(v, key, given)
+            given = self.name(f"{outcome}.given")
+            self.lines.append(f"{given} = {fn}")
+        chosen = given if options or v.type.shape else self.masked(given, f, cells)
+        self.site(outcome, chosen, PARALLEL_AUX if options or v.type.shape else PARALLEL, scale=scale)
+        rows = self.here(self.having(f)) if chosen == given else self.priced(f)
+        if entropy is None or rows:
+            gone = (
+                f"pyro.factor({quoted(f'{key}.entropy')}, -{chosen}.log_prob({self.name(outcome)}), has_rsample=True)"
+            )
+            mask = [f"poutine.mask(mask=~({rows}))"] if entropy is not None else []
+            around = ", ".join((*mask, *([f"poutine.scale(scale={scale})"] if scale else [])))
+            self.lines += [f"with {around}:", f"    {gone}"] if around else [gone]
+        if table:
+            value = self.delta(v, f"{table}[{self.name(outcome)}]")
+            self.site(key, value if options else self.masked(value, f, cells), *options)
+
+    def joint(self, v: Variable, key: str, given: str) -> tuple[str, str]:
+        """All joint values of an array of bits or classes as a table, and one categorical over its rows."""
         classes = 2 if v.type.kind == "binary" else v.type.size
         size, shape = estimators.values(v.type), ", ".join(map(str, v.type.shape))
-        given, table, code = (self.name(f"{v.name}.{part}") for part in ("given", "values", "code"))
-        every = f"torch.cartesian_prod(*(torch.arange({classes}, device=like['device']),) * {prod(v.type.shape)})"
-        every = f"{every}.reshape({size}, -1).flip(-1).reshape({size}, {shape})".replace("'", '"')
+        table = self.name(f"{key}.values")
+        every = f'torch.cartesian_prod(*(torch.arange({classes}, device=like["device"]),) * {prod(v.type.shape)})'
+        every = f"{every}.reshape({size}, -1).flip(-1).reshape({size}, {shape})"
+        hot = f"{every}.to({given}.mean.dtype)" if v.type.kind == "binary" else f"torch.eye({classes}, **like)[{every}]"
         event = ", ".join(map(str, v.type.event_shape))
-        self.lines += [
-            f"{given} = {fn}",
-            f"{table} = {every}.to({given}.mean.dtype)"
-            if v.type.kind == "binary"
-            else f"{table} = torch.eye({classes}, **like)[{every}]",
-            f"{code} = {given}.log_prob({table}.reshape({size}, *(1,) * len({given}.batch_shape), {event}))",
-        ]
-        self.site(
-            f"{v.name}.code", f"dist.Categorical(logits={code}.movedim(0, -1), validate_args=False)",
-            PARALLEL_AUX,
-            scale=self.scale(entropy) if entropy is not None else "", mask="" if entropy is not None else "False",
-        )  # fmt: skip
-        self.site(v.name, self.masked(self.delta(v, f"{table}[{code}]"), f, self.r.where(v.name, f)))
+        logits = f"{given}.log_prob({table}.reshape({size}, *(1,) * len({given}.batch_shape), {event})).movedim(0, -1)"
+        self.lines.append(f"{table} = {hot}")
+        return table, f"dist.Categorical(logits={logits}, validate_args=False)"
+
+    def having(self, f: Factor) -> list[int]:
+        """The cells in which the bracket has -log f."""
+        return [i for i, c in enumerate(self.r.cells) if f.name in c.entropies]
+
+    def priced(self, f: Factor) -> str:
+        """The rows in which the bracket has -log f; '' where the factor's own mask by y leaves just these."""
+        having = self.having(f)
+        own = self.r.y in f.parents and set(having) == set(self.r.where(f.target, f))
+        return "" if own else self.here(having)
 
     def entropy(self, f: Factor) -> float | None:
         """The scale of -log f in the bracket, None where it brings no term."""
@@ -195,14 +235,15 @@ class Guide(Program):
         """The outer sample of every origin, at theta_0, stacked over the cells."""
         wanted = [v for v in self.r.variables if any(isinstance(w, Outer) for w in self.r.origins(v.name))]
         held: list[str] = []
-        for origin in dict.fromkeys(c.origin for c in self.r.cells):
-            cell = next(c for c in self.r.cells if c.origin == origin)
+        for cell in self.r.cells:
             for v in wanted:
-                self.ancestral(v.name, cell, held)
+                if v.name in cell.needed:
+                    self.ancestral(v.name, cell, held)
         self.lines += ["with torch.no_grad():  # the outer sample, at theta_0", *indent(held)] if held else []
         for v in wanted:
             name = self.name(v.name)
-            self.lines.append(f"{name} = {self.stacked([self.outer_value(v, c) for c in self.r.cells])}")
+            values = [self.outer_value(v, c) if v.name in c.needed else self.blank(v) for c in self.r.cells]
+            self.lines.append(f"{name} = {self.stacked(values)}")
             if self.r.random_outer(v.name):
                 self.site(f"{v.name}.outer", f"{self.delta(v, name)}.mask(True)", into=None)
             self.site(v.name, self.delta(v, name), f"obs={name}", AUX)

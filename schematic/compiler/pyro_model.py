@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from schematic.compiler.branches import Given, Outer
-from schematic.compiler.emit_text import number, quoted
+from schematic.compiler.emit_text import number, quoted, unique
 from schematic.compiler.pyro_program import Program, elbo
 from schematic.compiler.pyro_reading import Score
 from schematic.graph.model import Factor, Variable
@@ -33,7 +33,12 @@ class Model(Program):
         """The local that holds a variable, its site written first where it is not there yet."""
         if variable in self.done:
             return self.done[variable]
-        v = self.r.graph.variables[variable]
+        v, way = self.r.graph.variables[variable], self.r.origins(variable)[0]
+        if isinstance(way, Factor) and way.process == "generative":
+            for p in self.r.graph.parents(way):
+                self.value(p)
+            if variable in self.done:  # its own parents are scored from it
+                return self.done[variable]
         if variable in self.open:  # it scores what it is scored from: its value first
             self.done[variable] = self.known(v) or self.name(v.name)
             if not self.known(v):
@@ -48,11 +53,13 @@ class Model(Program):
         """The site of a variable, and one more for each further density that scores it."""
         way = self.r.origins(v.name)[0]
         if isinstance(way, Factor) and way.process == "generative":
-            dims = len(v.type.event_shape)
-            self.lines.append(
-                f"{self.name(v.name)} = pyro.deterministic({quoted(v.name)}, {self.call(way)}, event_dim={dims})"
-            )
-            return
+            name = self.name(v.name)
+            self.lines.append(f"{name} = {self.call(way)}  # a solid arrow that computes")
+            self.site(v.name, self.delta(v, name), f"obs={name}")
+            self.done[v.name] = name
+        elif any(self.circular(v, s) for s in self.r.scored(v.name)):
+            self.done[v.name] = self.name(v.name)
+            self.site(v.name, self.idle(v), mask="False")
         for s in self.r.scored(v.name):
             self.score(v, s)
         if v.name in self.done:
@@ -73,7 +80,8 @@ class Model(Program):
         known, again = self.known(v), v.name in self.done
         if s.factor is not None:
             fn = self.masked(fn, s.factor, cells)
-        key = f"{v.name}.{s.factor.attribute if s.factor else 'prior'}" if again and self.sited(v) else v.name
+        key = f"{v.name}.{s.factor.attribute if s.factor else 'prior'}" if again and v.name in self.sites else v.name
+        key = unique(key, self.sites)
         obs = [f"obs={self.done[v.name] if again else known}"] if known or again else []
         mask = "False" if self.taken(v, s) else rows
         masked = s.factor is not None and self.r.y in s.factor.parents
@@ -81,9 +89,11 @@ class Model(Program):
                   into=None if again else "")  # fmt: skip
         self.done.setdefault(v.name, self.name(v.name))
 
-    def sited(self, v: Variable) -> bool:
-        """The variable has its own site already."""
-        return any(f"pyro.sample({quoted(v.name)}," in line for line in self.lines)
+    def circular(self, v: Variable, s: Score) -> bool:
+        """The density of an enumerated variable reads what the guide draws from it: Pyro takes no such site."""
+        ways = self.r.origins(v.name)
+        enumerated = any(isinstance(w, Factor) and self.how(w) == "enumerate" for w in ways)
+        return enumerated and s.factor is not None and any(self.r.drawn_from(p, v.name) for p in s.factor.parents)
 
     def taken(self, v: Variable, s: Score) -> bool:
         """The guide holds this density in a divergence in closed form."""
@@ -114,9 +124,10 @@ class Model(Program):
 
     def outer_data(self, v: Variable) -> str:
         assert v.data is not None
-        return self.stacked(
-            [f"batch[{quoted(v.data.fields[(c.origin or 0) if v.data.given else 0])}]" for c in self.r.cells]
-        )
+        fields = [v.data.fields[(c.origin or 0) if v.data.given else 0] for c in self.r.cells]
+        needed = [v.name in c.needed for c in self.r.cells]
+        blank = self.blank(v)
+        return self.stacked([f"batch[{quoted(f)}]" if n else blank for f, n in zip(fields, needed, strict=True)])
 
     def judge(self) -> None:
         """Every row's own y under b^r, the reverse of each discriminator."""

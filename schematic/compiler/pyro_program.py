@@ -44,6 +44,7 @@ class Program:
     locals: dict[str, str] = field(default_factory=dict)
     done: dict[str, str] = field(default_factory=dict)  # variables and the local that holds them
     open: list[str] = field(default_factory=list)
+    sites: list[str] = field(default_factory=list)
 
     # --- names and shapes -------------------------------------------------------------------------------
 
@@ -92,6 +93,10 @@ class Program:
         return self.stacked(
             [f"batch[{quoted(f)}]" if f in read else f"torch.zeros_like(batch[{quoted(known)}])" for f in fields]
         )
+
+    def blank(self, v: Variable) -> str:
+        """Rows that nothing reads."""
+        return f"torch.zeros({', '.join(map(str, ('n', *v.type.event_shape)))}, **like)"
 
     # --- distributions ----------------------------------------------------------------------------------
 
@@ -148,14 +153,15 @@ class Program:
     def apart(self, f: Factor) -> bool:
         """The closed divergence is a factor of the guide, since the estimator would sample it."""
         ways = self.r.origins(f.target)
-        discrete = self.how(f) in ("enumerate", "score", "sample")
+        discrete = self.how(f) in ("enumerate", "score")
         natural = discrete or (elbo(self.r.plan) == "TraceMeanField_ELBO" and len(ways) == 1 and self.how(f) == "path")
         return self.pair(f) is not None and not natural
 
     def how(self, f: Factor) -> estimators.How:
-        """How the plan draws it."""
+        """How the plan draws it; a discrete variable whose value nothing reads needs no gradient."""
         drawn = (d for b in self.r.plan.branches for d in b.draws if d.density.factor == f.name and not d.outer)
-        return next((d.how for d in drawn), "path")
+        discrete = self.r.graph.variables[f.target].type.kind in ("category", "binary")
+        return next((d.how for d in drawn), "sample" if discrete and not f.implicit else "path")
 
     # TraceMeanField_ELBO takes a closed form wherever it finds one between the two distributions of a site, under the
     # guide's masks and scales alone. It strips a `.mask` from both as long as both have one; one more `.mask(True)`
@@ -174,7 +180,7 @@ class Program:
         """The guide draws the variable in one way, from a distribution that is no Delta."""
         (way, *more) = self.r.origins(v.name)
         inferred = isinstance(way, Factor) and way.process == "inference" and self.how(way) == "path"
-        return not more and (inferred or isinstance(way, Given))
+        return not more and (inferred or (isinstance(way, Given) and v.type.kind not in ("category", "binary")))
 
     def pointed(self, v: Variable, fn: str, masked: bool = False) -> str:
         """The guide's Delta: masked once more than the model's distribution, so that the model's is scored as it is."""
@@ -190,6 +196,7 @@ class Program:
         code = f"pyro.sample({', '.join((quoted(key), fn, *options))})"
         target = self.name(key) if into == "" else into
         line = f"{target} = {code}" if target else code
+        self.sites.append(key)
         around = [f"poutine.mask(mask={mask})"] if mask else []
         around += [f"poutine.scale(scale={scale})"] if scale else []
         self.lines += [f"with {', '.join(around)}:", f"    {line}"] if around else [line]

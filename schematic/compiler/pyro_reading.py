@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from schematic.compiler.branches import Branch, Given, Graph, Source, ancestral_sources, graph, sources
+from schematic.compiler.branches import Branch, Given, Graph, Outer, Source, ancestral_sources, graph, sources
 from schematic.compiler.program import Plan
 from schematic.graph.model import Factor, Variable
 
@@ -74,6 +74,11 @@ class Reading:
             found += [s for s in c.scores if s.variable == variable and s not in found]
         return tuple(found)
 
+    def drawn_from(self, variable: str, ancestor: str) -> bool:
+        """Some cell draws the variable from the other one, at any distance."""
+        cells = (c for c in self.cells if variable in c.needed)
+        return any(ancestor in _above(self.graph, c.source, {variable}) - {variable} for c in cells)
+
     def random_outer(self, variable: str) -> bool:
         """Reading 3: the outer value is generated in some cell."""
         return any(not _record(c.outer.get(variable)) for c in self.cells if variable in c.needed)
@@ -83,11 +88,12 @@ def read(plan: Plan) -> Reading:
     """The cells in which something is scored, in the order of the branches."""
     g = graph(plan.model)
     weighed = bool(g.blue) and g.blue[0].process == "inference"
-    cells = _weighed(g) if weighed else tuple(_cell(g, b, None, sources(g, b), {}, g.compared) for b in g.branches)
+    branches = ((b, sources(g, b)) for b in g.branches)
+    cells = _weighed(plan, g) if weighed else tuple(_cell(plan, g, b, None, way, {}, g.compared) for b, way in branches)
     return Reading(plan, g, weighed, tuple(c for c in cells if c.needed))
 
 
-def _weighed(g: Graph) -> tuple[Cell, ...]:
+def _weighed(plan: Plan, g: Graph) -> tuple[Cell, ...]:
     """Every origin with every inferred y, a perfect adversary with y = 1 - origin alone."""
     found: list[Cell] = []
     for origin in range(g.domains):
@@ -97,14 +103,20 @@ def _weighed(g: Graph) -> tuple[Cell, ...]:
             carried = frozenset(g.compared | empirical)
             if not g.blue[0].perfect or y == 1 - origin:
                 source = sources(g, y, carried)
-                cell = _cell(g, y, origin, source, ancestral_sources(g, origin), frozenset())
+                cell = _cell(plan, g, y, origin, source, ancestral_sources(g, origin), frozenset())
                 if cell.scores:
                     found.append(cell)
     return tuple(found)
 
 
 def _cell(
-    g: Graph, y: Branch, origin: Branch, source: dict[str, Source], outer: dict[str, Source], hidden: frozenset[str]
+    plan: Plan,
+    g: Graph,
+    y: Branch,
+    origin: Branch,
+    source: dict[str, Source],
+    outer: dict[str, Source],
+    hidden: frozenset[str],
 ) -> Cell:
     scores: list[Score] = []
     entropies: dict[str, float] = {}
@@ -122,9 +134,32 @@ def _cell(
                 scores.append(Score(f.target, None, scale))
             if variable.prior is not None or any(not h.implicit for h in g.generating(f.target, y)):
                 entropies[f.name] = scale
-    read = {v for s in scores for v in (s.variable, *(g.parents(s.factor) if s.factor else ()))}
-    judged = {p for b in g.blue for p in g.parents(b)}
-    return Cell(y, origin, source, outer, tuple(scores), entropies, _above(g, source, read | judged))
+
+    def reads(s: Score) -> set[str]:
+        return {s.variable, *(g.parents(s.factor) if s.factor else ())}
+
+    kept = tuple(s for s in scores if _at_hand(plan, g, y, origin, source, outer, reads(s)))
+    judged = {p for b in g.blue for p in g.parents(b) if not b.perfect}
+    return Cell(y, origin, source, outer, kept, entropies, _above(g, source, judged.union(*map(reads, kept))))
+
+
+def _at_hand(
+    plan: Plan, g: Graph, y: Branch, origin: Branch, source: dict[str, Source], outer: dict[str, Source], read: set[str]
+) -> bool:
+    """Everything that a term reads has a source, and data that the program reads: else the derivation dropped it."""
+    fields = dict(plan.fields)
+
+    def missing(way: Source, branch: Branch) -> bool:
+        if isinstance(way, Given) and way.variable.data is not None:
+            data = way.variable.data
+            return data.fields[(branch or 0) if data.given else 0] not in fields
+        return way is None
+
+    above = _above(g, source, read)
+    carried = {v for v in above if isinstance(source[v], Outer)}
+    before = _above(g, outer, carried) if carried else frozenset()
+    inner = any(missing(source[v], y if origin is None else origin) for v in above)
+    return not inner and not any(missing(outer[v], origin) for v in before)
 
 
 def _above(g: Graph, source: dict[str, Source], wanted: set[str]) -> frozenset[str]:

@@ -91,7 +91,8 @@ def same_draws(o: Opinion, trace: Any) -> dict[str, dict[str, Tensor]]:
                 if mine and key and not d.hidden and d.how != "enumerate" and d.variable in c.needed:
                     value = trace[d.variable]["value"]
                     axis = value.dim() - 1 - len(r.graph.variables[d.variable].type.event_shape)
-                    drawn[b.name][d.key] = value.narrow(axis, i * n, n)
+                    value = value if value.shape[axis] == 1 else value.narrow(axis, i * n, n)
+                    drawn[b.name][d.key] = value[(0,) * (axis - len(d.axes))] if axis > len(d.axes) else value
     return drawn
 
 
