@@ -20,7 +20,7 @@ from schematic.cli.options import (
     output_option,
     with_option,
 )
-from schematic.cli.output import deliver, write
+from schematic.cli.output import deliver, write, writing
 from schematic.core.diagnostics import Diagnostic, Report, in_order
 from schematic.core.source import Source
 
@@ -87,7 +87,8 @@ def fmt(files: tuple[str, ...], only_check: bool) -> None:
         elif after != before:
             changed.append(name)
             if not only_check:
-                write(Path(name), after)
+                with writing(name):
+                    write(Path(name), after)
     show(report)
     for name in changed:
         click.echo(f"{name}: {'would be laid out anew' if only_check else 'laid out anew'}", err=True)

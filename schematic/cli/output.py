@@ -14,6 +14,8 @@ import struct
 import sys
 import tempfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -67,9 +69,9 @@ def deliver(result: str | bytes, target: str | None, *, suffix: str, force: bool
         sys.stdout.buffer.flush()
         return
     path = Path(target)
-    try:
-        if path.is_dir():
-            raise click.UsageError(f"`{target}` is a folder; name a file in it")
+    if path.is_dir():
+        raise click.UsageError(f"`{target}` is a folder; name a file in it")
+    with writing(target):
         old = path.read_bytes() if path.is_file() else None
         if old is not None and old != data and not force and not sealed(old, suffix):
             raise click.UsageError(
@@ -77,6 +79,13 @@ def deliver(result: str | bytes, target: str | None, *, suffix: str, force: bool
             )
         if old != data:
             write(path, data)
+
+
+@contextmanager
+def writing(target: str) -> Iterator[None]:
+    """A file that cannot be written is the command line's fault. Raises: click.UsageError."""
+    try:
+        yield
     except OSError as problem:
         raise click.UsageError(f"`{target}` cannot be written: {problem.strerror or problem}") from problem
 

@@ -18,7 +18,8 @@ from schematic.core.diagnostics import Report
 if TYPE_CHECKING:
     from schematic.proof.verify import Finding
 
-COLOURS = {"holds": "green", "fails": "red", "fails as known": "yellow", "not refuted here": "yellow"}
+COLOURS = {"holds": "green", "fails": "red", "fails as known": "yellow", "not refuted here": "yellow",
+           "assumed": "yellow"}  # fmt: skip
 
 
 @click.command()
@@ -30,7 +31,7 @@ def verify(file: Path, model: str | None, restate: str | None, models: int, seed
     """Check FILE's derivation and its program against exact mathematics, on random finite models of its graph.
 
     A claim of the paper that is known to be wrong as printed `fails as known`, with the smallest counterexample that
-    was found; beside it stands the corrected one. The exit code is 1 if a claim that must hold fails.
+    was found; beside it stands the corrected one. What a derivation assumes where that is not exact is `assumed`. The exit code is 1 if a claim that must hold fails.
 
     \b
     Examples:

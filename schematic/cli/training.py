@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from schematic.cli.options import force_option, json_option, loaded, model_options
+from schematic.cli.diagnostics import settle
+from schematic.cli.options import force_option, json_option, load, model_options
 from schematic.cli.output import deliver
 from schematic.core.diagnostics import Report
 
@@ -79,9 +80,10 @@ def train(
 
     if epochs and steps:
         raise click.UsageError("--epochs and --steps both say how long: give one")
-    drawn = loaded(file, model, restate)
     report = Report()
     program = pipeline.compile(file, report, model=model, restate=restate)
+    settle(report)
+    drawn = load(file, model, restate, Report())
     with run_errors():
         from schematic.runtime import train as runtime
         from schematic.runtime.prepare import Settings

@@ -229,7 +229,7 @@ def test_check_is_fast() -> None:
         after = os.times()
         return after.children_user + after.children_system - before.children_user - before.children_system
 
-    assert min(seconds() for _ in range(5)) < 0.6
+    assert min(seconds() for _ in range(5)) < 0.5
 
 
 def test_an_internal_error_takes_the_blame(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
