@@ -238,7 +238,7 @@ def check_warnings(g: Graph, found: tuple[Objective, ...], report: Report) -> No
     for f in _independent(g, (s for o in found for s in o.summands)):
         report.add(
             warning(
-                "SG905", f.span,
+                "SG909", f.span,
                 f"`{f.name}` scores variables that were drawn independently of each other in some domain",
                 f"add `{g.y}` to its parents, or `when {g.y} = ...`" if g.y else "draw one of them from the other",
             )
@@ -259,7 +259,8 @@ def _meant_dashed(g: Graph) -> str:
     for f in g.model.factors:
         if f.process == "generative" and not f.adversarial:
             dashed = f.mark.replace("->", "-->").replace("=>", "==>")
-            return f"is `{f.name} : {', '.join(f.parents)} {f.mark} {f.target}` meant to be `{dashed}`?"
+            ends = " ".join(filter(None, (", ".join(f.parents), f.mark, f.target)))
+            return f"is `{f.name} : {ends}` meant to be `{dashed}`?"
     return ""
 
 
