@@ -215,8 +215,11 @@ def train(
     steps: int | None = None,
     batch: int | None = None,
     seed: int = 0,
+    resume: bool = False,
 ) -> Outcome:
     """Compiles the model and trains it into the run folder `out`; what is given overrides its `train` block.
+
+    `resume` goes on with the run that `out` holds.
 
     Raises: SchematicError where the model does not compile, RunError where data, device or settings do not fit.
     """

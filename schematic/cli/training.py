@@ -48,6 +48,7 @@ def fresh(stem: str) -> Path:
 @click.option("--steps", type=click.IntRange(1), help="Training steps, instead of --epochs.")
 @click.option("--batch", type=click.IntRange(1), help="Records a step.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of all randomness.")
+@click.option("--resume", is_flag=True, help="Go on with the run that --out holds.")
 @json_option
 def train(
     file: Path,
@@ -60,18 +61,20 @@ def train(
     steps: int | None,
     batch: int | None,
     seed: int,
+    resume: bool,
     as_json: bool,
 ) -> None:
     """Compile FILE and train the program, on a GPU where there is one.
 
     Options override the file's `train` block. The run folder gets the model, its drawing, the program, the objectives
-    over time, samples and a checkpoint. Ctrl-C ends training with a checkpoint.
+    over time, samples and a checkpoint. Ctrl-C ends training with a checkpoint, from which --resume goes on.
 
     \b
     Examples:
       schematic train infogan.sg --out runs/infogan
       schematic train vae.sg --data mnist --with 'x : unit(1, 28, 28) = data("image")'
       schematic train gan.sg --device cpu --steps 1000 --seed 1
+      schematic train infogan.sg --out runs/infogan --resume
     """
     from schematic.compiler import pipeline
     from schematic.graph import optimizers
@@ -80,6 +83,8 @@ def train(
 
     if epochs and steps:
         raise click.UsageError("--epochs and --steps both say how long: give one")
+    if resume and out is None:
+        raise click.UsageError("--resume goes on with the run that --out names: give it")
     report = Report()
     program = pipeline.compile(file, report, model=model, restate=restate)
     settle(report)
@@ -95,6 +100,7 @@ def train(
             drawing=svg(drawn),
             block=optimizers.settings(drawn),
             settings=Settings(data, device, epochs, steps, batch, seed),
+            resume=resume,
         )
     if as_json:
         click.echo(json.dumps(summary(outcome)))

@@ -256,7 +256,8 @@ def test_ctrl_c_ends_training_with_a_checkpoint(tmp_path: Path) -> None:
     command, pipe = [sys.executable, "-m", "schematic", *arguments], subprocess.PIPE
     with subprocess.Popen(command, stderr=pipe, stdout=pipe, text=True, env=ENVIRONMENT) as process:
         deadline = time.monotonic() + 60
-        while not (tmp_path / "run" / "metrics.jsonl").exists() and time.monotonic() < deadline:
+        metrics = tmp_path / "run" / "metrics.jsonl"
+        while not (metrics.exists() and metrics.read_bytes()) and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
@@ -269,6 +270,8 @@ def test_train_then_sample(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     summary = json.loads(result.stdout)
     assert summary["steps"] == 3 and summary["reason"] == "finished" and set(summary["objectives"]) == {"theta", "eta"}
+    again = run("train", EXAMPLES / "vae_direct.sg", "--steps", "3", "--out", tmp_path / "run", "--resume", "--json")
+    assert json.loads(again.stdout)["steps"] == 3
     picture = tmp_path / "digits.png"
     assert run("sample", tmp_path / "run", "-n", "4", "-o", picture).stdout.strip() == str(picture)
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -281,3 +284,4 @@ def test_what_is_wrong_with_a_run_is_said_without_a_traceback(tmp_path: Path) ->
     data = run("train", EXAMPLES / "vae_direct.sg", "--data", "no_such_set", "--out", tmp_path / "run")
     assert data.exit_code == 1 and "no_such_set" in data.stderr
     assert run("train", GOOD, "--epochs", "1", "--steps", "1").exit_code == 2
+    assert run("train", GOOD, "--resume").exit_code == 2
