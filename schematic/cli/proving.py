@@ -30,8 +30,9 @@ COLOURS = {"holds": "green", "fails": "red", "fails as known": "yellow", "not re
 def verify(file: Path, model: str | None, restate: str | None, models: int, seed: int, as_json: bool) -> None:
     """Check FILE's derivation and its program against exact mathematics, on random finite models of its graph.
 
-    A claim of the paper that is known to be wrong as printed `fails as known`, with the smallest counterexample that
-    was found; beside it stands the corrected one. What a derivation assumes where that is not exact is `assumed`. The exit code is 1 if a claim that must hold fails.
+    A claim of the paper that is wrong as printed `fails as known`, with the smallest counterexample that was found;
+    beside it stands the corrected one. What the derivation assumes where it is not exact is `assumed`. The exit code
+    is 1 if a claim that must hold fails.
 
     \b
     Examples:

@@ -51,13 +51,14 @@ class Case:
 class Claim(Generic[Subject]):
     """One line of `schematic verify`, about a finite model or its program: the error, None where it does not apply.
 
-    `expect` fails: the paper's form is wrong, and a counterexample is looked for.
+    `expect` fails: the paper's form is wrong, and a counterexample is looked for; assumed: the derivation assumes it
+    and says so, exact or not.
     """
 
     name: str
     equation: str
     check: Callable[[Subject], float | None]
-    expect: Literal["holds", "fails"] = "holds"
+    expect: Literal["holds", "fails", "assumed"] = "holds"
 
 
 Gradient = dict[str, Array]
@@ -87,15 +88,23 @@ def steps_keep_their_value(case: Case) -> float | None:
     return worst
 
 
-def dropped_terms_pass_no_gradient(case: Case) -> float | None:
-    """What a derivation drops has no gradient in the groups whose objective it is."""
-    worst = 0.0
+def unreached_terms_pass_no_gradient(case: Case) -> float | None:
+    """What is dropped because no parameter of the groups reaches it has no gradient in them."""
+    return _dropped(case, "unreached")
+
+
+def degenerate_terms_are_constant(case: Case) -> float | None:
+    """What is dropped because it is degenerate has no gradient. It has one where its sample has."""
+    return _dropped(case, "degenerate")
+
+
+def _dropped(case: Case, rule: str) -> float | None:
+    errors = []
     for o in case.objectives:
         zero = {f: np.zeros(case.tables.factors[f].array.shape) for f in case.moved(o)}
-        for step in o.derivation.steps:
-            for term in step.dropped:
-                worst = max(worst, apart(gradient(term, case.tables, zero), zero))
-    return worst
+        dropped = (t for step in o.derivation.steps if step.rule == rule for t in step.dropped)
+        errors += [apart(gradient(t, case.tables, zero), zero) for t in dropped]
+    return max(errors, default=None)
 
 
 def second_reading_agrees(case: Case) -> float | None:

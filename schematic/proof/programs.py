@@ -207,13 +207,13 @@ def score_functions_are_unbiased(c: Compiled) -> float | None:
 
 
 def stops_what_must_be_stopped(c: Compiled) -> float | None:
-    """No parameter gets a gradient from an objective in which it has none."""
+    """No parameter that is ever moved gets a gradient from an objective in which it has none."""
     if c.run is None:
         return None
     p, worst = c.program, 0.0
     for o, group in p.updates():
         found = gradients(p, p.expected(c.run, group))
-        for name in (n for n in found if not _trained(p, n, o)):
+        for name in (n for n in found if not _trained(p, n, o) and not p.points.model.factor(n).fixed):
             exact = p.points.gradient(o.term, name)
             if not exact.any():
                 worst = max(worst, _error(found[name], exact))

@@ -114,7 +114,7 @@ def equation_16_corrected(case: Case) -> float | None:
 def lemma_2(case: Case) -> float | None:
     """With the perfect discriminator the objective is half the evidence lower bound of the graph at y=0 on data."""
     o, blue = case.others, case.blue
-    if o is None or len(blue) != 1 or not blue[0].perfect or not _compared_is_data(case):
+    if o is None or len(blue) != 1 or not blue[0].perfect or not _compared_is_data(case) or not _fixed_at_one(case):
         return None
     plain, slices = _at_zero(case)
 
@@ -134,6 +134,12 @@ def _compared_is_data(case: Case) -> bool:
     reads = case.blue[0].parents
     given = all(case.model.variable(p).data is not None for p in reads)
     return given and not any(f.target in reads and f.when == 1 for f in case.model.factors)
+
+
+def _fixed_at_one(case: Case) -> bool:
+    """Nothing is free at y=1: what is inferred to be real has only constants."""
+    reading = SecondReading(case.model, case.tables, case.tables, case.sizes)
+    return not any(reading.free(f, 1) for f in case.model.factors if not f.adversarial)
 
 
 def _at_zero(case: Case) -> tuple[Model, Any]:

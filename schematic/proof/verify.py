@@ -16,13 +16,14 @@ from schematic.proof.claims import (
     Case,
     Claim,
     Subject,
-    dropped_terms_pass_no_gradient,
+    degenerate_terms_are_constant,
     equation_14,
     lemma_1,
     second_reading_agrees,
     section_b_corrected,
     section_b_printed,
     steps_keep_their_value,
+    unreached_terms_pass_no_gradient,
 )
 from schematic.proof.finite import finite, random_sizes, random_tables, uniform_priors
 from schematic.proof.shrink import Counterexample, counterexample, shrunk
@@ -41,7 +42,8 @@ PROGRAMS = 6  # of the models, at most, that are emitted and run
 
 CLAIMS: tuple[Claim[Case], ...] = (
     Claim("each derivation step changes value and gradient by what it drops", "calculus", steps_keep_their_value),
-    Claim("what is dropped passes no gradient to the groups", "calculus", dropped_terms_pass_no_gradient),
+    Claim("what no parameter of the groups reaches has no gradient", "calculus", unreached_terms_pass_no_gradient),
+    Claim("degenerate terms are constant", "sections 3.2.2, 3.3", degenerate_terms_are_constant, "assumed"),
     Claim("the objectives are what a second reading of the arrows gives", "semantics", second_reading_agrees),
     Claim("Lemma 1, for any discriminator", "Eq. 10", lemma_1),
     Claim("Lemma 1 at the optimal discriminator", "Eq. 14", equation_14),
@@ -55,7 +57,7 @@ CLAIMS: tuple[Claim[Case], ...] = (
     Claim("swaps are involutions and commute", "section 3.3", moves_keep_their_laws),
 )
 
-Verdict = Literal["holds", "fails", "fails as known", "not refuted here"]
+Verdict = Literal["holds", "fails", "fails as known", "not refuted here", "assumed"]
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,7 @@ def finding(
     verdicts: dict[str, tuple[Verdict, Verdict]] = {
         "holds": ("fails", "holds"),
         "fails": ("fails as known", "not refuted here"),
+        "assumed": ("assumed", "holds"),
     }
     verdict = verdicts[claim.expect][0 if failed else 1]
     yield Finding(claim.name, claim.equation, verdict, worst, len(errors), smallest)

@@ -1,10 +1,15 @@
-"""Random finite graphs for hypothesis: any arrows, codes, labels, levels, domains, guards and shared groups.
+"""Random finite graphs for hypothesis: any arrows, codes, labels, levels, domains, guards, options, shared groups.
 
 Most graphs are drawn so that a reading exists (each variable has one source, what is scored is drawn); one factor in
 some is drawn wildly, so that diagnostics occur too.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -13,102 +18,163 @@ from schematic.graph.model import Data, Factor, Model, Prior, Type, Variable
 NAMES = ("x", "z", "t", "h", "c")
 GROUPS = ("theta", "eta", "lambda")
 INDICATOR = Variable("y", Type("domain", values=("fake", "real")))
+PLAIN: dict[str, Any] = {"fixed": False, "when": None, "weight": 1.0, "beta": 1.0, "temperature": 1.0, "perfect": False}
 
 
-def chance(draw: st.DrawFn, percent: int) -> bool:
-    return draw(st.integers(0, 99)) < percent
+def models() -> st.SearchStrategy[Model]:
+    """A random graph; `smallest` shrinks one that fails."""
+    return st.integers(0, 2**48).map(lambda seed: made(Random(seed)))
 
 
-@st.composite
-def variables(draw: st.DrawFn, with_y: bool) -> tuple[Variable, ...]:
-    """x is data and z has a prior as a rule; the others have data, a prior or nothing."""
-    found = []
-    for name in NAMES[: draw(st.integers(2, 4))]:
-        kinds = {"x": ("data",), "z": ("prior", "prior", "data")}.get(name, ("data", "prior", "none", "none"))
-        kind = draw(st.sampled_from(kinds))
-        by_domain = with_y and kind == "data" and chance(draw, 15)
-        data = Data((f"{name}0/v", f"{name}1/v") if by_domain else (name,), "y" if by_domain else None)
-        prior = Prior("Categorical") if kind == "prior" else None
-        size = draw(st.sampled_from((2, 2, 3)))
-        found.append(Variable(name, Type("category", size=size), data if kind == "data" else None, prior))
-    return (*found, INDICATOR) if with_y else tuple(found)
+def smallest(model: Model, fails: Callable[[Model], bool]) -> Model:
+    """A failing graph from which no factor, no option and no lone variable can be taken: it would not fail any more."""
+    while (less := next((m for m in _less(model) if fails(m)), None)) is not None:
+        model = less
+    return model
 
 
-@st.composite
-def sources(draw: st.DrawFn, names: list[str], most: int = 2) -> tuple[str, ...]:
-    return tuple(draw(st.lists(st.sampled_from(names), min_size=1, max_size=min(most, len(names)), unique=True)))
+def _less(model: Model) -> Iterator[Model]:
+    for f in model.factors:
+        yield replace(model, factors=tuple(g for g in model.factors if g is not f))
+    used = {n for f in model.factors for n in (*f.parents, f.target)}
+    for v in model.variables:
+        if v.name not in used:
+            yield replace(model, variables=tuple(w for w in model.variables if w is not v))
+    for f in model.factors:
+        for plainer in _plainer(f):
+            yield replace(model, factors=tuple(plainer if g is f else g for g in model.factors))
 
 
-@st.composite
-def options(draw: st.DrawFn, process: str, implicit: bool, with_y: bool) -> tuple[bool, dict[str, object]]:
-    """Does the factor read y, and its options."""
-    reads_y = with_y and chance(draw, 60)
-    found: dict[str, object] = {"process": process, "implicit": implicit, "fixed": chance(draw, 6)}
-    if with_y and not reads_y and chance(draw, 35):
-        found["when"] = draw(st.sampled_from((0, 1)))
-    if not implicit and chance(draw, 20):
-        found["weight"] = 0.5
-    if process == "inference" and not implicit and chance(draw, 20):
-        found["beta"] = 4.0
-    return reads_y, found
-
-
-@st.composite
-def sensible(draw: st.DrawFn, found: tuple[Variable, ...], with_y: bool, compared: tuple[str, ...], blue: str | None):
-    """(parents, target, options): inference along a random order, generation against it."""
-    byname = {v.name: v for v in found}
-    order = draw(st.permutations([v.name for v in found if v.name != "y"]))
-    inferred: list[str] = []
-    result = []
-    for i, name in enumerate(order[1:], start=1):
-        judged = name in compared and blue == "generative"
-        weighed = name in compared and blue == "inference"
-        if (byname[name].data is None or judged) and not weighed and chance(draw, 75):
-            free_code = byname[name].prior is not None or judged or not byname[name].given
-            implicit = chance(draw, 80 if name in compared else 30) or not free_code
-            reads_y, more = draw(options("inference", implicit, with_y))
-            result.append((draw(sources(list(order[:i]))), reads_y, name, more))
-            inferred.append(name)
-    for i, name in enumerate(order):
-        later = list(order[i + 1 :])
-        known = name in inferred or byname[name].given
-        if later and chance(draw, 70 if known else 95):
-            reads_y, more = draw(options("generative", not known and chance(draw, 90), with_y))
-            result.append((draw(sources(later)), reads_y, name, more))
-    return result
-
-
-@st.composite
-def wild(draw: st.DrawFn, found: tuple[Variable, ...], with_y: bool):
-    names = [v.name for v in found if v.name != "y"]
-    target = draw(st.sampled_from(names))
-    process = draw(st.sampled_from(("generative", "inference")))
-    reads_y, more = draw(options(process, chance(draw, 40), with_y))
-    return draw(sources([n for n in names if n != target])), reads_y, target, more
-
-
-@st.composite
-def models(draw: st.DrawFn) -> Model:
-    with_y = chance(draw, 80)
-    found = draw(variables(with_y))
-    names = [v.name for v in found if v.name != "y"]
-    blue = draw(st.sampled_from(("generative", "generative", "inference", None))) if with_y else None
-    compared = draw(sources(names)) if blue else ()
-    drawn = draw(sensible(found, with_y, compared, blue))
-    if chance(draw, 15) or not drawn:
-        drawn.append(draw(wild(found, with_y)))
-    groups = (*GROUPS, "phi") if chance(draw, 20) else GROUPS
-    factors = [
-        Factor(f"p_{draw(st.sampled_from(groups))}.{i}", (*parents, "y") if reads_y else parents, target, **more)
-        for i, (parents, reads_y, target, more) in enumerate(drawn)
-    ]
-    if blue:
-        more = {"perfect": True} if blue == "inference" and chance(draw, 40) else {}
-        more |= {"temperature": 1.5} if chance(draw, 20) else {}
-        more |= {"weight": 0.3} if blue == "generative" and chance(draw, 20) else {}
-        factors.append(Factor("q_phi", compared, "y", blue, adversarial=True, **more))
-    return Model("Random", found, tuple(factors))
+def _plainer(f: Factor) -> Iterator[Factor]:
+    yield from (replace(f, **{name: plain}) for name, plain in PLAIN.items() if getattr(f, name) != plain)
+    if len(f.parents) > 1:
+        yield from (replace(f, parents=tuple(q for q in f.parents if q != p)) for p in f.parents)
 
 
 def sizes(model: Model) -> dict[str, int]:
     return {v.name: len(v.type.values) or v.type.size for v in model.variables}
+
+
+def made(rng: Random) -> Model:
+    with_y = chance(rng, 80)
+    blue = rng.choice(("generative", "generative", "inference", None)) if with_y else None
+    found = variables(rng, with_y)
+    drawing = Drawing(rng, {v.name: v for v in found if v.name != "y"}, with_y, blue)
+    arrows = drawing.arrows()
+    if chance(rng, 12) or not arrows:
+        arrows.append(drawing.wild())
+    groups = (*GROUPS, "phi") if chance(rng, 20) else GROUPS
+    factors = [
+        Factor(f"p_{rng.choice(groups)}.{i}", (*a.parents, "y") if a.reads_y else a.parents, a.target, **a.options)
+        for i, a in enumerate(arrows)
+    ]
+    return Model("Random", found, (*factors, *adversaries(rng, blue, drawing.compared, list(drawing.byname))))
+
+
+def chance(rng: Random, percent: int) -> bool:
+    return rng.randrange(100) < percent
+
+
+def some(rng: Random, names: list[str], most: int = 2) -> tuple[str, ...]:
+    return tuple(rng.sample(names, rng.randint(1, min(most, len(names)))))
+
+
+def variables(rng: Random, with_y: bool) -> tuple[Variable, ...]:
+    """x is data and z has a prior as a rule; the others have data, a prior or nothing."""
+    found = []
+    for name in NAMES[: rng.randint(2, 4)]:
+        kinds = {"x": ("data",), "z": ("prior", "prior", "data")}.get(name, ("data", "prior", "none", "none"))
+        kind = rng.choice(kinds)
+        by_domain = with_y and kind == "data" and chance(rng, 15)
+        home = "s/" if chance(rng, 50) else ""  # the variables of one set come from one record
+        data = Data((f"{name}0/v", f"{name}1/v") if by_domain else (f"{home}{name}",), "y" if by_domain else None)
+        prior = Prior("Categorical") if kind == "prior" else None
+        found.append(Variable(name, Type("category", size=rng.choice((2, 2, 3))), data if kind == "data" else None, prior))
+    return (*found, INDICATOR) if with_y else tuple(found)
+
+
+def adversaries(rng: Random, blue: str | None, compared: tuple[str, ...], names: list[str]) -> list[Factor]:
+    """The blue factor, rarely a second one."""
+    if blue is None:
+        return []
+    options: dict[str, Any] = {"perfect": chance(rng, 45 if blue == "inference" else 2)}
+    options["temperature"] = 1.5 if chance(rng, 25) else 1.0
+    options["weight"] = 0.3 if chance(rng, 20 if blue == "generative" else 3) else 1.0
+    found = [Factor("q_phi", compared, "y", blue, adversarial=True, **options)]
+    if chance(rng, 12 if blue == "generative" else 3):
+        side = "inference" if blue == "inference" or chance(rng, 10) else "generative"
+        second = rng.choice(("q_phi.2", "q_psi"))
+        found.append(Factor(second, compared if chance(rng, 70) else some(rng, names), "y", side, adversarial=True))
+    return found
+
+
+@dataclass(frozen=True)
+class Arrow:
+    parents: tuple[str, ...]
+    target: str
+    reads_y: bool
+    options: dict[str, Any]
+
+
+class Drawing:
+    """Inference along a random order of the variables, generation against it."""
+
+    def __init__(self, rng: Random, byname: dict[str, Variable], with_y: bool, blue: str | None) -> None:
+        self.rng, self.byname, self.with_y, self.blue = rng, byname, with_y, blue
+        self.order = rng.sample(list(byname), len(byname))
+        pool = [n for n in self.order if byname[n].given] if blue == "inference" else self.order
+        first = [n for n in pool if byname[n].data is not None] or pool
+        self.compared = some(rng, first if chance(rng, 60) else pool) if blue else ()
+
+    def arrows(self) -> list[Arrow]:
+        known: set[str] = set()
+        found: list[Arrow] = []
+        for i, name in enumerate(self.order):
+            pool = [n for n in self.order[:i] if n in known]
+            if pool and self.infers(name):
+                found.append(self.inferred(name, pool))
+            if self.byname[name].given or (pool and found and found[-1].target == name):
+                known.add(name)
+        inferred = {a.target for a in found}
+        for i, name in reversed(list(enumerate(self.order))):
+            later = [n for n in self.order[i + 1 :] if n in known]
+            if later and chance(self.rng, 65 if name in known else 95):
+                hollow = name not in known and chance(self.rng, 97) and not (name in self.compared and self.weighs)
+                found.append(Arrow(some(self.rng, later), name, *self.options("generative", hollow, name)))
+                known.add(name)
+        self.compared = tuple(n for n in self.compared if n in known) or tuple(known & {"x"}) or ("z",)
+        return found if inferred or found else []
+
+    @property
+    def weighs(self) -> bool:
+        return self.blue == "inference"
+
+    def infers(self, name: str) -> bool:
+        judged = name in self.compared and self.blue == "generative"
+        if name in self.compared and self.weighs:
+            return False
+        return chance(self.rng, 75 if self.byname[name].data is None or judged else 3)
+
+    def inferred(self, name: str, pool: list[str]) -> Arrow:
+        """A code, a level or a compared variable, drawn by a dashed arrow."""
+        hollow = chance(self.rng, 80 if name in self.compared else 12)
+        return Arrow(some(self.rng, pool), name, *self.options("inference", hollow, name))
+
+    def wild(self) -> Arrow:
+        target = self.rng.choice(list(self.byname))
+        process = self.rng.choice(("generative", "inference"))
+        others = [n for n in self.byname if n != target]
+        return Arrow(some(self.rng, others), target, *self.options(process, chance(self.rng, 40), target))
+
+    def options(self, process: str, hollow: bool, target: str) -> tuple[bool, dict[str, Any]]:
+        """Does the factor read y, and its options. What has no given distribution is mostly drawn in every domain."""
+        everywhere = not self.byname[target].given and not chance(self.rng, 15)
+        reads_y = self.with_y and not everywhere and chance(self.rng, 60)
+        found: dict[str, Any] = {"process": process, "implicit": hollow, "fixed": chance(self.rng, 6)}
+        if self.with_y and not everywhere and not reads_y and chance(self.rng, 45):
+            found["when"] = self.rng.choice((0, 1))
+        if not hollow and chance(self.rng, 15):
+            found["weight"] = 0.5
+        if process == "inference" and not hollow and chance(self.rng, 25):
+            found["beta"] = 4.0
+        return reads_y, found
