@@ -50,26 +50,35 @@ def test_networkx_is_imported_only_where_it_is_used() -> None:
         assert "networkx" not in {m.split(".")[0] for m in imports(file, top_only=True)}, file
 
 
+def packages(requirements: list[str]) -> set[str]:
+    return {re.split(r"[<>=;\[ ]", line)[0] for line in requirements}
+
+
+MODULES = {"pyro-ppl": "pyro"}
+NEEDED = packages(PROJECT["project"]["dependencies"])
+TOOLS = packages(PROJECT["project"]["optional-dependencies"]["test"])
+
+
+def modules(names: set[str]) -> set[str]:
+    return {MODULES.get(n, n.replace("-", "_")) for n in names}
+
+
 def test_every_import_is_a_dependency() -> None:
-    """What a file imports is of Python, of ours, or named in pyproject.toml."""
-    names = {re.split(r"[<>=;\[ ]", d)[0] for d in PROJECT["project"]["dependencies"]}
-    modules = {"pyro-ppl": "pyro", "resvg-py": "resvg_py"}
-    known = {modules.get(n, n.replace("-", "_")) for n in names} | set(sys.stdlib_module_names) | {"schematic"}
-    used = {m.split(".")[0]: file for file in FILES for m in imports(file, top_only=False)}
-    assert not {m: str(f) for m, f in used.items() if m not in known}
+    """What a file imports is of Python, of ours, or named in pyproject.toml: for tests with the test extra."""
+    tests = sorted((ROOT / "tests").rglob("*.py")) + sorted((ROOT / "benchmarks").rglob("*.py"))
+    ours = {"schematic", "tests", "benchmarks"} | set(sys.stdlib_module_names)
+    own = {f.stem for f in tests}
+    for files, known in ((FILES, modules(NEEDED) | ours), (tests, modules(NEEDED | TOOLS) | ours | own)):
+        used = {m.split(".")[0]: str(file) for file in files for m in imports(file, top_only=False)}
+        assert not {m: f for m, f in used.items() if m not in known}
 
 
 def test_every_dependency_is_used_and_pinned() -> None:
-    names = [re.split(r"[<>=;\[ ]", d)[0] for d in PROJECT["project"]["dependencies"]]
     used = {m.split(".")[0] for file in FILES for m in imports(file, top_only=False)}
-    by_program = {"graphviz-pure"}  # run as a program, not imported
-    modules = {"pyro-ppl": "pyro", "resvg-py": "resvg_py"}
-    emitted = {"pyro-ppl"}  # imported by the programs that are emitted
-    unused = [n for n in names if modules.get(n, n.replace("-", "_")) not in used and n not in by_program | emitted]
-    assert not unused
-    pinned = {re.split("==", line)[0] for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
-    tools = [re.split(r"[<>=;\[ ]", d)[0] for d in PROJECT["project"]["optional-dependencies"]["test"]]
-    assert set(names) | set(tools) == pinned
+    emitted = {"pyro"}  # imported by the programs that are emitted
+    assert modules(NEEDED) - emitted <= used
+    pinned = packages([line for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line])
+    assert pinned == NEEDED | TOOLS
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
