@@ -68,7 +68,7 @@ EXPECTATION = Mark("E", r"\mathbb{E}")
 DIVERGENCE = Mark("KL", r"\mathrm{KL}")
 REVERSE = Mark("ʳ", "^{r}")
 ZERO, ONE = Mark("0", "0"), Mark("1", "1")
-SQUARE = Mark("²", "^{2}")
+SQUARE, LESS = Mark("²", "^{2}"), Mark(" − ", "-")
 GRADIENT, NORM = Mark("‖∇", r"\Vert\nabla "), Mark("‖", r"\Vert ")
 MINIMUM = Mark("min", r"\min")
 UNITS = Mark("Σᵢ ", r"\textstyle\sum_{i}")
@@ -197,21 +197,22 @@ def _product(term: Term, depth: int) -> Row:
 def _critic(c: Critic) -> Row:
     """f_phi(x), the logit, in the form of its divergence; y open, or at its value."""
     d = c.density
-    f = (Mark("f", "f"), *_parameters(d), LEFT, *_listed(tuple((Name(v),) for v in d.given)), RIGHT)
-    value = d.value(d.target)
+    f: Row = (Mark("f", "f"), *_parameters(d), LEFT, *_listed(tuple((Name(v),) for v in d.given)), RIGHT)
+    at = d.value(d.target)
+    value = at if at is None or not d.reverse else 1 - at
     y: Row = (Name(d.target),) if value is None else (Number(Fraction(value)),)
-    if d.reverse:
-        y = (LEFT, Number(Fraction(1)), MINUS, *y, RIGHT) if value is None else (Number(Fraction(1 - value)),)
-    twice = (Number(Fraction(2)), *y, MINUS, Number(Fraction(1)))
+    if value is None and d.reverse:
+        y = (LEFT, ONE, LESS, *y, RIGHT)
+    sign: Row = {None: (LEFT, Number(Fraction(2)), *y, LESS, ONE, RIGHT, SPACE), 0: (MINUS,), 1: ()}[value]
     match c.form:
         case "slope":
-            return (MINUS, LEFT, GRADIENT, *f, NORM, MINUS, ONE, RIGHT, SQUARE)
+            return (MINUS, LEFT, GRADIENT, *f, NORM, LESS, ONE, RIGHT, SQUARE)
         case "square":
-            return (MINUS, LEFT, *f, MINUS, *y, RIGHT, SQUARE)
+            return (MINUS, LEFT, *f, *((LESS, *y) if value != 0 else ()), RIGHT, SQUARE)
         case "linear":
-            return f if value == 1 and not d.reverse else (LEFT, *twice, RIGHT, SPACE, *f)
+            return (*sign, *f)
         case "hinge":
-            return (MINIMUM, LEFT, ZERO, COMMA, LEFT, *twice, RIGHT, SPACE, *f, MINUS, ONE, RIGHT)
+            return (MINIMUM, LEFT, ZERO, COMMA, *sign, *f, LESS, ONE, RIGHT)
 
 
 def _expectations(draws: tuple[Density, ...]) -> Row:

@@ -246,7 +246,7 @@ def check_warnings(g: Graph, found: tuple[Objective, ...], report: Report) -> No
     if g.blue and g.blue[0].process == "inference":
         _warn_inference_side(g, found, report)
     for f in g.blue:
-        if f.process == "generative" and _drawn_alike(g, f):
+        if f.target == g.y and f.process == "generative" and _drawn_alike(g, f):
             report.add(
                 warning(
                     "SG907", f.span, f"`{f.name}` compares what is drawn alike in every domain: nothing to tell apart",
