@@ -122,3 +122,8 @@ class Batches:
     def state(self) -> list[dict[str, Any]]:
         """Where each stream stands, for a checkpoint."""
         return [{"order": stream.order, "at": stream.at} for stream in self.streams]
+
+    def load_state(self, states: Sequence[Mapping[str, Any]]) -> None:
+        """Puts each stream back where it stood."""
+        for stream, state in zip(self.streams, states, strict=True):
+            stream.order, stream.at = state["order"].to(stream.home), int(state["at"])

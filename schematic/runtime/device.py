@@ -32,10 +32,9 @@ def choose(name: str) -> torch.device:
 
 
 def set_up() -> None:
-    """A few CPU threads, unless the environment says how many; numbers too small to matter count as zero."""
+    """A few CPU threads, unless the environment says how many."""
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(min(THREADS, torch.get_num_threads()))
-    torch.set_flush_denormal(True)
 
 
 def random_states(generator: torch.Generator, device: torch.device) -> dict[str, Tensor]:

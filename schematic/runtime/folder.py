@@ -3,7 +3,8 @@
 config.json          the settings in force, the versions; says that the folder is a run
 model.sg             the spec as it was trained          program.py   the emitted program
 drawing.svg          the model's drawing                 metrics.jsonl, curves.svg   the objectives over time
-samples.png          a grid of samples                   reconstructions.png   where there is an inference net
+samples.png          a grid of samples; samples.npz where nothing is an image, samples-NAME.png for a second image
+reconstructions.png  records, each above its reconstruction, where there is an inference net
 checkpoint.pt        parameters, optimizers, step, random states; loads with weights_only=True
 """
 
@@ -92,8 +93,8 @@ def create(path: Path, config: Mapping[str, Any]) -> Run:
             _ = run.config
         except RunError:
             raise RunError(f"{path} is no run of ours, and not empty: it is left alone", "--out runs/NAME") from None
-        for name in FILES:
-            (path / name).unlink(missing_ok=True)
+        for file in [file for pattern in FILES for file in path.glob(pattern)]:
+            file.unlink()
     try:
         path.mkdir(parents=True, exist_ok=True)
         run.configure(config)
@@ -108,7 +109,8 @@ FILES = (
     "drawing.svg",
     "metrics.jsonl",
     "curves.svg",
-    "samples.png",
-    "reconstructions.png",
+    "samples*.png",
+    "samples.npz",
+    "reconstructions*.png",
     "checkpoint.pt",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from math import isfinite
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,8 +20,10 @@ Means = dict[str, float]
 class Metrics:
     """Means of each group's objective between two readings, in nats per example; a line of metrics.jsonl each."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, start: int = 0) -> None:
         self._file = run / "metrics.jsonl"
+        kept = [line for line in lines(run) if line["step"] <= start]  # a resumed run takes up at its checkpoint
+        write(self._file, "".join(json.dumps(line) + "\n" for line in kept))
         self._sums: Tensor | None = None
         self._groups: tuple[str, ...] = ()
         self._count = 0
@@ -43,14 +46,19 @@ class Metrics:
         return means
 
 
+def lines(run: Run) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl; none before the first is written."""
+    file = run / "metrics.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
 def finite(means: Mapping[str, float]) -> bool:
     return all(isfinite(value) for value in means.values())
 
 
 def draw(run: Run, updates: tuple[tuple[str, ...], ...], title: str) -> None:
     """curves.svg from metrics.jsonl: a panel for the groups of each update, which share one objective."""
-    file = run / "metrics.jsonl"
-    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    read = lines(run)
     names = {" ".join(map(greek, groups)): groups[0] for groups in dict.fromkeys(updates)}
-    series = {name: [(x["step"], x["objectives"][group]) for x in lines] for name, group in names.items()}
+    series = {name: [(x["step"], x["objectives"][group]) for x in read] for name, group in names.items()}
     write(run / "curves.svg", curves(series, title))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from schematic.runtime import device as devices
@@ -18,7 +16,7 @@ from schematic.runtime.data import DataSet, load
 from schematic.runtime.errors import RunError
 from schematic.runtime.folder import Run
 from schematic.runtime.program import Program, instantiate, load_class
-from schematic.runtime.samples import Values, generate, numpy, pictures, records
+from schematic.runtime.samples import Values, files, generate, records
 
 
 @dataclass(frozen=True)
@@ -66,14 +64,8 @@ def sample(run: Path, n: int = 64, *, out: Path | None = None, seed: int = 0, de
     NAME-VARIABLE.png for the second and further ones. A model without images gives an .npz file of its variables.
     Raises RunError.
     """
-    path = Path(out) if out else Path(run) / "samples.png"
     values = draw(reload(run, device), n, seed)
-    grids = pictures(values, max(1, min(16, isqrt(n))))
-    files = {path if not i else path.with_name(f"{path.stem}-{v}.png"): p for i, (v, p) in enumerate(grids.items())}
-    if not grids:
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, allow_pickle=False, **{name: numpy(v) for name, v in values.items()})
-        files = {path.with_suffix(".npz"): buffer.getvalue()}
-    for file, content in files.items():
+    written = files(Path(out) if out else Path(run) / "samples.png", values, max(1, min(16, isqrt(n))))
+    for file, content in written.items():
         folder.write(file, content)
-    return tuple(files)
+    return tuple(written)

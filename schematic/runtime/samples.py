@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -80,14 +83,27 @@ def numpy(value: Tensor) -> Array:
     return array
 
 
+def archive(values: Values) -> bytes:
+    """An .npz file of the variables."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **{name: numpy(value) for name, value in values.items()})
+    return buffer.getvalue()
+
+
+def files(path: Path, values: Values, columns: int = COLUMNS) -> dict[Path, bytes]:
+    """A picture of the first image variable at `path`, of others beside it; an archive where there is no image."""
+    grids = pictures(values, columns)
+    if not grids:
+        return {path.with_suffix(".npz"): archive(values)}
+    return {path if not i else path.with_name(f"{path.stem}-{v}.png"): p for i, (v, p) in enumerate(grids.items())}
+
+
 def write(run: Run, program: Program, sets: Sequence[DataSet], seed: int, n: int = 64) -> None:
-    """samples.png and reconstructions.png, of test records and the first image variable; others as samples-NAME.png."""
+    """The run's samples, and reconstructions of its test records where there are an inference net and images."""
     batch = records(sets, n, device_of(program))
     observed = {name: batch[field] for name, field in program.DATA.items()}
-    sheets = {
-        "samples": pictures(generate(program, n, batch, seed)),
-        "reconstructions": pairs(observed, reconstruct(program, batch, seed)),
-    }
-    for title, grids in sheets.items():
-        for i, (name, picture) in enumerate(grids.items()):
-            folder.write(run / (f"{title}-{name}.png" if i else f"{title}.png"), picture)
+    written = files(run / "samples.png", generate(program, n, batch, seed))
+    for i, (name, picture) in enumerate(pairs(observed, reconstruct(program, batch, seed)).items()):
+        written[run / (f"reconstructions-{name}.png" if i else "reconstructions.png")] = picture
+    for path, content in written.items():
+        folder.write(path, content)

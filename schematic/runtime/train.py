@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Literal
 from schematic.graph.model import Train
 from schematic.runtime import device as devices
 from schematic.runtime import folder, metrics, samples
+from schematic.runtime.errors import RunError
 from schematic.runtime.folder import Run
 from schematic.runtime.interrupt import Interrupt
 from schematic.runtime.metrics import Metrics
@@ -58,19 +60,24 @@ def train(
     block: Train | None = None,
     settings: Settings | None = None,
     progress: bool = True,
+    resume: bool = False,
 ) -> Outcome:
-    """Trains an emitted program's text, and writes the run folder `out`.
+    """Trains an emitted program's text, and writes the run folder `out`; `resume` goes on with the run that it holds.
 
     Interrupted by Ctrl-C, or stopped because an objective is no longer finite, it ends with the last good checkpoint
-    and its samples. Raises RunError, before anything is written, where program, data, device or settings do not fit.
+    and its samples. A run that was interrupted and resumed is the run that was not, number for number.
+    Raises RunError, before anything is written, where program, data, device or settings do not fit.
     """
     plan = prepare(program, block or Train(), settings or Settings())
-    config = {**plan.config, "spec_sha256": digest(spec)}
-    run = folder.create(Path(out), {**config, "status": "training"})
-    for name, text in (("program.py", program), ("model.sg", spec), ("drawing.svg", drawing)):
-        if text:
-            folder.write(run / name, text)
-    outcome = loop(plan, run, Bar(plan.steps, progress))
+    config = {**plan.config, "program_sha256": digest(program)}
+    if resume:
+        run, start = Run(Path(out)), restore(plan, Run(Path(out)), config)
+    else:
+        run, start = folder.create(Path(out), {**config, "status": "training"}), 0
+        for name, text in (("program.py", program), ("model.sg", spec), ("drawing.svg", drawing)):
+            if text:
+                folder.write(run / name, text)
+    outcome = loop(plan, run, Bar(plan.steps, progress), start)
     plan.program.load_state_dict(run.load()["program"])  # the last good one
     samples.write(run, plan.program, plan.sets, int(config["seed"]))
     metrics.draw(run, plan.program.UPDATES, str(config["model"]))
@@ -80,15 +87,15 @@ def train(
     return outcome
 
 
-def loop(plan: Plan, run: Run, bar: Bar) -> Outcome:
-    """All steps, and every LOG_EVERY of them what is read back, written and shown."""
-    record, last = Metrics(run), dict[str, float]()
+def loop(plan: Plan, run: Run, bar: Bar, start: int = 0) -> Outcome:
+    """The steps from `start` on, and every LOG_EVERY of them what is read back, written and shown."""
+    record, last = Metrics(run, start), dict[str, float]()
     begun = saved = time.monotonic()
-    good = 0
+    good = start
     reason: Reason = "finished"
-    save(plan, run, 0)
+    save(plan, run, start)
     with bar, Interrupt() as interrupt:
-        for n in range(1, plan.steps + 1):
+        for n in range(start + 1, plan.steps + 1):
             anneal(plan.trainer, (n - 1) / plan.steps)
             record.add(step(plan.trainer, plan.batches))
             ending = n == plan.steps or interrupt.asked
@@ -99,7 +106,7 @@ def loop(plan: Plan, run: Run, bar: Bar) -> Outcome:
             if not metrics.finite(last):
                 reason = "not finite"
                 break
-            bar.show(n, n / (now - begun), last)
+            bar.show(n, (n - start) / (now - begun), last)
             if (ending or now - saved > SAVE_SECONDS) and sound(plan):
                 save(plan, run, n)
                 good, saved = n, now
@@ -120,6 +127,27 @@ def save(plan: Plan, run: Run, step: int) -> None:
             "random": devices.random_states(plan.trainer.generator, plan.device),
         }
     )
+
+
+def restore(plan: Plan, run: Run, config: Mapping[str, object]) -> int:
+    """Puts the plan where the run's checkpoint stands, and gives its step.
+
+    Raises RunError where the run is of other settings or of another program.
+    """
+    before = run.config
+    for name in sorted(config):
+        if json.loads(json.dumps(config[name])) != before.get(name):
+            what = "program" if name == "program_sha256" else name
+            raise RunError(
+                f"{run.path}: the run to resume has another {what}", "train into another folder, without resuming"
+            )
+    state = run.load()
+    plan.program.load_state_dict(state["program"])
+    for group, optimizer in plan.trainer.optimizers.items():
+        optimizer.load_state_dict(state["optimizers"][group])
+    plan.batches.load_state(state["batches"])
+    devices.restore(state["random"], plan.trainer.generator, plan.device)
+    return int(state["step"])
 
 
 def sound(plan: Plan) -> bool:

@@ -25,6 +25,7 @@ DIGITS = sorted(p.stem for p in EXAMPLES.glob("*.sg") if p.stem != "ada")  # ada
 @pytest.mark.parametrize("name", DIGITS)
 def test_examples_train_sample_and_are_judged(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("schematic.runtime.classifier.STEPS", 1)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     outcome = sg.train(sg.load(EXAMPLES / f"{name}.sg"), data="digits", out=tmp_path / name, steps=2, batch=8)
     run = outcome.run.path
     assert outcome.reason == "finished"

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -202,6 +203,40 @@ def test_ctrl_c_ends_with_a_checkpoint_and_samples(programs: ModuleType, tmp_pat
     assert (tmp_path / "run/samples.png").exists() and (tmp_path / "run/curves.svg").exists()
 
 
+@pytest.mark.parametrize("name", ["GAN", "VAE"])
+def test_a_resumed_run_is_the_run_that_was_not_interrupted(
+    name: str, programs: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, text = Settings(steps=60, device="cpu"), getattr(programs, name)
+    train(text, out=tmp_path / "whole", settings=asked)
+    with monkeypatch.context() as patch:
+        patch.setattr("schematic.runtime.train.step", interrupting(25))
+        assert train(text, out=tmp_path / "parts", settings=asked).steps == 25
+    assert train(text, out=tmp_path / "parts", settings=asked, resume=True).reason == "finished"
+    whole, parts = (torch.load(tmp_path / run / "checkpoint.pt", weights_only=True) for run in ("whole", "parts"))
+    assert all(torch.equal(v, parts["program"][k]) for k, v in whole["program"].items())
+    steps = [json.loads(line)["step"] for line in (tmp_path / "parts/metrics.jsonl").read_text().splitlines()]
+    assert steps == [20, 25, 40, 60]
+    with pytest.raises(RunError, match="another batch"):
+        train(text, out=tmp_path / "parts", settings=replace(asked, batch=32), resume=True)
+    with pytest.raises(RunError, match="another program"):
+        train(text + "\n", out=tmp_path / "parts", settings=asked, resume=True)
+
+
+def interrupting(at: int) -> Any:
+    """`step`, with Ctrl-C pressed during the step of this number."""
+    taken = 0
+
+    def stepping(*arguments: Any) -> Any:
+        nonlocal taken
+        taken += 1
+        if taken == at:
+            signal.raise_signal(signal.SIGINT)
+        return step(*arguments)
+
+    return stepping
+
+
 # --- the step ---------------------------------------------------------------------------------------------
 
 
@@ -277,3 +312,15 @@ def test_training_on_a_gpu(name: str, programs: ModuleType, tmp_path: Path) -> N
     finally:
         torch.cuda.set_sync_debug_mode("default")
     sample(tmp_path / "run", 4, device="cpu")
+
+
+def test_a_model_without_images_gives_an_archive(programs: ModuleType, tmp_path: Path) -> None:
+    text = (
+        programs.VAE.replace("(1, 8, 8)", "(64,)").replace(".flatten(-3)", "").replace(".to_event(3)", ".to_event(1)")
+    )
+    flat = text.replace(".unflatten(-1, (64,))", "")
+    out = run(flat, tmp_path / "run").run.path
+    assert not (out / "samples.png").exists() and not (out / "reconstructions.png").exists()
+    with np.load(out / "samples.npz") as values:
+        assert values["x"].shape == (64, 64)
+    assert sample(out, 5, out=tmp_path / "five.png") == (tmp_path / "five.npz",)
