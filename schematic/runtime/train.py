@@ -93,8 +93,8 @@ def loop(plan: Plan, run: Run, bar: Bar, start: int = 0) -> Outcome:
     begun = saved = time.monotonic()
     good = start
     reason: Reason = "finished"
-    save(plan, run, start)
     with bar, Interrupt() as interrupt:
+        save(plan, run, start)
         for n in range(start + 1, plan.steps + 1):
             anneal(plan.trainer, (n - 1) / plan.steps)
             record.add(step(plan.trainer, plan.batches))

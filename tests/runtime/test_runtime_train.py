@@ -193,7 +193,7 @@ def test_ctrl_c_ends_with_a_checkpoint_and_samples(programs: ModuleType, tmp_pat
     )
     metrics = tmp_path / "run" / "metrics.jsonl"
     deadline = time.monotonic() + 60
-    while not metrics.exists() and time.monotonic() < deadline:
+    while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
