@@ -19,10 +19,14 @@ __all__ = ["elbo", "methods"]
 
 
 def methods(plan: Plan) -> list[str]:
-    """`def model(self, batch)` and `def guide(self, batch)`; nothing where Pyro cannot be asked: a divergence other
-    than the default, more than two domains, no data, a variable that is carried and inferred at once, a divergence
-    that has a closed form in some branches only."""
-    divergences = {f.divergence.name for f in plan.model.factors if f.adversarial}
+    """`def model(self, batch)` and `def guide(self, batch)`; nothing where Pyro cannot be asked: readings 5 to 8, a
+    divergence other than the default, more than two domains, no data, a variable that is carried and inferred at once,
+    a divergence that has a closed form in some branches only."""
+    m = plan.model
+    special = any(v.partial or v.index for v in m.variables) or any(f.each for f in m.factors)
+    if m.importance is not None or m.wake_sleep or special:
+        return []
+    divergences = {f.divergence.name for f in m.factors if f.adversarial}
     r = read(plan)
     twice = any(Outer() in ways and len(ways) > 1 for ways in (r.origins(v.name) for v in r.variables))
     if divergences - {"nonsaturating"} or r.graph.domains > 2 or not plan.fields or not r.cells or twice or uneven(r):
@@ -35,7 +39,7 @@ def methods(plan: Plan) -> list[str]:
 
 def uneven(r: Reading) -> bool:
     """The objective takes some factor's divergence in closed form in one branch and samples it in another."""
-    closed: dict[str, set[int | None]] = {}
+    closed: dict[str, set[int | str | None]] = {}
     for t in terms(r.plan):
         if t.how == "closed" and t.left.density.factor is not None:
             closed.setdefault(t.left.density.factor, set()).add(r.plan.branch(t.branch).number)

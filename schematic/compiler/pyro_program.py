@@ -22,7 +22,7 @@ PARALLEL_AUX = 'infer={"enumerate": "parallel", "is_auxiliary": True}'
 
 def terms(plan: Plan) -> tuple[Term, ...]:
     """The summands of the groups that do not judge."""
-    judges = {f.group for f in plan.model.factors if f.adversarial}
+    judges = {f.group for f in plan.model.factors if f.adversarial and not f.perfect and not f.fixed}
     return tuple(t for u in plan.updates if not judges & set(u.groups) for t in u.terms)
 
 

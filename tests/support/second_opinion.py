@@ -31,7 +31,7 @@ class Opinion:
 
     @property
     def judges(self) -> set[str]:
-        return {f.group for f in self.plan.model.factors if f.adversarial}
+        return {f.group for f in self.plan.model.factors if f.adversarial and not f.perfect and not f.fixed}
 
 
 def opinion(model: Model, size: int = 5, seed: int = 0) -> Opinion:
