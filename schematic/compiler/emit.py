@@ -84,8 +84,8 @@ def _helpers(code: str, freezes: bool) -> list[list[str]]:
     if freezes:
         found.append(emit_nets.FROZEN_NET)
     found += [lines for name, lines in emit_draw.HELPERS.items() if f"{name}(" in code]
-    if "score(" in code:
-        found.append(emit_terms.SCORE)
+    found += [emit_terms.SCORE] if "score(" in code else []
+    found += [emit_terms.SLOPE] if "slope(" in code else []
     return found
 
 

@@ -68,15 +68,15 @@ def draw(plan: Plan) -> list[str]:
     """def draw(self, batch, generator=None)."""
     parts = [line for b in plan.branches for line in _branch(plan, b)]
     drawn = [d for b in plan.branches for d in b.draws]
-    counted = any(d.how in ("prior", "enumerate") or (d.density.factor and not d.parents) for d in drawn)
-    placed = any(d.how in ("prior", "enumerate", "path") for d in drawn)
+    counted = any(d.how in ("prior", "enumerate", "mixture") or (d.density.factor and not d.parents) for d in drawn)
+    placed = any(d.how in ("prior", "enumerate", "path", "mixture") for d in drawn)
     lines = ["def draw(self, batch: dict[str, Tensor], generator: torch.Generator | None = None) -> dict:"]
     lines += ['    """The randomness of a step: draw[branch][variable]. Values carry their graph where it may flow."""']
     lines += [f"    first = batch[{quoted(plan.fields[0][0])}]"] if counted or placed else []
     lines += ["    n = len(first)"] if counted else []
     lines += ['    like = {"dtype": first.dtype, "device": first.device}'] if placed else []
     branches = [local(b.name) for b in plan.branches]
-    lines += [f"    {', '.join(branches)} = {', '.join('{}' for _ in branches)}"]
+    lines += [f"    {', '.join(branches)} = {', '.join('{}' for _ in branches)}"] if branches else []
     lines += indent(parts)
     found = ", ".join(f"{quoted(b.name)}: {local(b.name)}" for b in plan.branches)
     return [*lines, f"    return {{{found}}}"]
@@ -84,6 +84,8 @@ def draw(plan: Plan) -> list[str]:
 
 def _branch(plan: Plan, branch: Branch) -> list[str]:
     lines: list[str] = []
+    if any(d.how == "mixture" for d in branch.draws):
+        lines += noted("place = torch.rand(n, generator=generator, **like)", "(batch,): a place between the domains")
     outside = False  # inside `with torch.no_grad()`
     for d in branch.draws:
         written = drawn(plan, branch, d)
@@ -107,6 +109,10 @@ def drawn(plan: Plan, branch: Branch, d: Drawn) -> list[str]:
     density = density_text(replace(d.density, stopped=d.outer))
     dims = shape(*d.axes, "batch", *variable.type.event_shape)
     what = f"{dims}: {d.variable} ~ {density}"
+    if d.how == "mixture":
+        ends = ", ".join(f"{place(b, b.drawn(d.key))}.detach()" for b in plan.branches if b.number in (0, 1))
+        weight = f"place.reshape(n{', 1' * len(variable.type.event_shape)})" if variable.type.event_shape else "place"
+        return noted(f"{target} = torch.lerp({ends}, {weight})", f"{dims}: {d.variable} between the domains")
     if d.how == "data":
         return noted(f"{target} = batch[{quoted(field(plan.model, d.variable, branch.number))}]", what)
     if d.how == "prior":

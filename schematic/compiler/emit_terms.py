@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from textwrap import wrap
 
-from schematic.calculus.terms import KL, Density
+from schematic.calculus.terms import KL, Critic, Density
 from schematic.calculus.terms import Term as Formula
 from schematic.calculus.text import density_text
 from schematic.calculus.text import lines as formula
@@ -20,6 +20,16 @@ SCORE = [
     '    the baseline is the mean reward of the other records. Shapes (*axes, batch)."""',
     "    baseline = (reward.sum(-1, keepdim=True) - reward) / max(reward.shape[-1] - 1, 1)",
     "    return (reward - baseline).detach() * (log_prob - log_prob.detach())",
+]
+
+
+SLOPE = [
+    "def slope(critic: nn.Module, *points: Tensor) -> Tensor:",
+    '    """-(|gradient of the logit| - 1)^2 at points (batch, *event) (Gulrajani et al., 2017): (batch,)."""',
+    "    points = [p.detach().requires_grad_() for p in points]",
+    "    gradients = torch.autograd.grad(critic(*points).logits.sum(), points, create_graph=True)",
+    "    squares = torch.cat([g.reshape(len(g), -1) for g in gradients], 1).square().sum(1)",
+    "    return -((squares + 1e-12).sqrt() - 1).square()  # the root of 0 has no gradient",
 ]
 
 
@@ -144,6 +154,8 @@ class Writer:
         match t.how:
             case "blue":
                 return f"F.logsigmoid({self.logit(t.left)})"
+            case "critic":
+                return self.critic(t)
             case "log":
                 target = self.value(t.branch, t.left.target or "")
                 return f"{self.call(t.left, target)}.log_prob({target})"
@@ -156,6 +168,22 @@ class Writer:
                 target = self.value(t.branch, t.left.target or "")
                 left, right = self.call(t.left, target), self.call(t.right, target)
                 return f"({left}.log_prob({target}) - {right}.log_prob({target}))"
+
+    def critic(self, t: Term) -> str:
+        """What a divergence makes of the logit f at y, s = 2y - 1 (semantics.md, rule 12)."""
+        assert isinstance(t.atom, Critic)
+        d = t.atom.density
+        match t.atom.form:
+            case "linear":
+                return f"({self.logit(t.left)})" if d.temperature != 1 else self.logit(t.left)
+            case "hinge":
+                return f"({self.logit(t.left)} - 1).clamp(max=0)"
+            case "square":
+                heat = f" / {number(d.temperature)}" if d.temperature != 1 else ""
+                return f"-({self.call(t.left)}.logits{heat} - {d.value(d.target)}).square()"
+            case "slope":
+                module = f"self.{self.plan.conditional(d.factor or '').factor.attribute}"
+                return f"slope({', '.join((module, *(self.value(t.branch, k) for k in t.left.parents)))})"
 
     def entry(self, t: Term) -> list[str]:
         """One item of the dictionary."""

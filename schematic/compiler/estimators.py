@@ -22,10 +22,12 @@ How = Literal[
     "score",  # discrete: a sample, its gradient by the score function with a leave-one-out baseline
     "gumbel",  # discrete: a relaxed sample; biased
     "straight_through",  # discrete: a sample whose gradient is the mean's; biased
+    "mixture",  # a point on the line between a draw of each domain
 ]
 
 Atom = Literal[
     "blue",  # log b, from the logit
+    "critic",  # what a divergence makes of the logit
     "log",  # log f at the draw
     "closed",  # a divergence in closed form
     "sampled",  # a divergence at its draw: log f - log g

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from schematic.calculus.terms import KL, Density, Log, Objective, Summand
+from schematic.calculus.terms import KL, Critic, Density, Log, Objective, Summand
 from schematic.calculus.text import text
 from schematic.compiler import estimators
 from schematic.compiler.program import Branch, Call, Conditional, Drawn, Key, Plan, Term, Update
@@ -14,8 +14,9 @@ from schematic.graph.defaults import resolve
 from schematic.graph.model import Factor, FamilyName, Model, Net, NetDeclaration
 from schematic.graph.networks import owners
 
+PENALTY = "penalty"
 Level = int | None | str  # the component of an inferred value, None outside reading 3, "outer" for the outer sample
-Site = tuple[int | None, Level]
+Number = int | str | None  # the branch: a value of the indicator, None where there is none, "penalty" for mixtures
 
 
 def plan(model: Model, objectives: tuple[Objective, ...], report: Report) -> Plan:
@@ -23,7 +24,9 @@ def plan(model: Model, objectives: tuple[Objective, ...], report: Report) -> Pla
     conditionals = tuple(_conditional(model, f) for f in model.factors if not f.perfect)
     context = _Context(model, {c.factor.name: c for c in conditionals}, objectives)
     groups = _groups(context)
-    branches = tuple(_branch(context, number) for number in context.numbers)
+    branches: tuple[Branch, ...] = ()
+    for number in context.numbers:
+        branches += (_mixtures(context, number, branches) if number == PENALTY else _branch(context, number),)
     if all(v.data is None for v in model.variables):
         help = "`= data`, or `= data(\"field\")`, after the type of one"
         words = f"no variable of {model.name} has data: there is nothing to train on"
@@ -69,9 +72,10 @@ class _Context:
     objectives: tuple[Objective, ...]
 
     @property
-    def numbers(self) -> tuple[int | None, ...]:
-        """The branches that are sampled, y=0 first."""
-        return tuple(sorted({s.branch for o in self.objectives for s in o.summands}, key=lambda b: b or 0))
+    def numbers(self) -> tuple[Number, ...]:
+        """The branches that are sampled, y=0 first, mixtures last."""
+        found = {s.branch for o in self.objectives for s in o.summands}
+        return tuple(sorted(found, key=lambda b: (isinstance(b, str), b or 0)))
 
     def family(self, d: Density) -> FamilyName:
         """The family of an explicit density."""
@@ -101,8 +105,10 @@ class _Context:
         y = self.model.indicator
         return f"{variable}.{y.type.values[level]}" if isinstance(level, int) and level and y else variable
 
-    def branch_name(self, number: int | None) -> str:
+    def branch_name(self, number: Number) -> str:
         y = self.model.indicator
+        if isinstance(number, str):
+            return number
         return y.type.values[number] if y and number is not None else "data"
 
 
@@ -121,7 +127,19 @@ def _levels(c: _Context, s: Summand) -> tuple[tuple[Level, tuple[Density, ...]],
     return (("outer", s.outer), (s.component, c.inner(s)))
 
 
-def _branch(c: _Context, number: int | None) -> Branch:
+def _mixtures(c: _Context, number: Number, branches: tuple[Branch, ...]) -> Branch:
+    """The points of a gradient penalty, between the draws of the domains (Gulrajani et al., 2017)."""
+    mixed = [d for o in c.objectives for s in o.summands for d in (*s.outer, *s.draws) if d.kind == "mixture"]
+    targets = {t: d for d in mixed for t in d.targets}
+    ends = {t: [b.drawn(t) for b in branches] for t in targets}
+    draws = tuple(
+        Drawn(t, t, d, "mixture", (), (), frozenset(), frozenset[str]().union(*(e.depends for e in ends[t])))
+        for t, d in targets.items()
+    )
+    return Branch(c.branch_name(number), number, draws)
+
+
+def _branch(c: _Context, number: Number) -> Branch:
     """The draws of one branch, merged over all objectives: each once, outer samples first, in ancestral order."""
     found: dict[tuple[Level, str], Density] = {}
     alive: dict[tuple[Level, str], set[int]] = {}  # the updates in which the draw passes gradient
@@ -134,6 +152,8 @@ def _branch(c: _Context, number: int | None) -> Branch:
                     found.setdefault((level, target), replace(d, targets=(target,)))
                     if not d.stopped and level != "outer":
                         alive.setdefault((level, target), set()).add(i)
+    for place, d in _mixed(c, number):
+        found.setdefault(place, d)
     inferred = {v for level, v in found if level == 0}
     drawn: dict[tuple[Level, str], Drawn] = {}
     axes: dict[Level, tuple[int, ...]] = {}
@@ -145,6 +165,17 @@ def _branch(c: _Context, number: int | None) -> Branch:
         hidden = level == "outer" and variable in inferred
         drawn[(level, variable)] = replace(one, key=f"{variable}.outer", hidden=True) if hidden else one
     return Branch(c.branch_name(number), number, tuple(drawn.values()))
+
+
+def _mixed(c: _Context, number: Number) -> tuple[tuple[tuple[Level, str], Density], ...]:
+    """The draws of a branch that mixtures read."""
+    found: list[tuple[tuple[Level, str], Density]] = []
+    for s in (s for o in c.objectives for s in o.summands if s.branch == PENALTY):
+        for m in (*s.outer, *s.draws):
+            level: Level = "outer" if m in s.outer else s.component
+            drawn = m.cases[number] if m.kind == "mixture" and isinstance(number, int) else ()
+            found += [((level, t), replace(d, targets=(t,))) for d in drawn for t in d.targets]
+    return tuple(found)
 
 
 def _drawn(
@@ -283,10 +314,12 @@ class _Summand:
     def _own(self, variable: str) -> Key:
         return self.c.key(variable, self.s.component)
 
-    def _atom(self, atom: Log | KL) -> tuple[Call, Call | None, estimators.Atom]:
+    def _atom(self, atom: Log | Critic | KL) -> tuple[Call, Call | None, estimators.Atom]:
         match atom:
             case Log(d) if d.kind == "blue":
                 return self.call(d), None, "blue"
+            case Critic(_, d):
+                return self.call(d), None, "critic"
             case Log(d):
                 return self.call(d, self.key(d.target)), None, "log"
             case KL(left, right) if self.c.closed(atom):

@@ -20,6 +20,7 @@ HOW = {
     "enumerate": "every value",
     "score": "sampled, score function",
     "gumbel": "Gumbel softmax, biased",
+    "mixture": "between the domains' draws",
     "straight_through": "straight through, biased",
 }
 

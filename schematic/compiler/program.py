@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from schematic.calculus.terms import KL, Density, Log, Objective
+from schematic.calculus.terms import KL, Critic, Density, Log, Objective
 from schematic.compiler.estimators import Atom, How
 from schematic.graph.model import Factor, FamilyName, Model, Net, Variable
 
@@ -49,10 +49,10 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Branch:
-    """A value of the indicator, in reading 3 the origin; "data" where there is none."""
+    """A value of the indicator, in reading 3 the origin; "data" where there is none; "penalty" for mixtures."""
 
     name: str
-    number: int | None
+    number: int | str | None
     draws: tuple[Drawn, ...]
 
     def drawn(self, key: Key) -> Drawn:
@@ -88,7 +88,7 @@ class Term:
     scale: Fraction | float
     branch: str
     how: Atom
-    atom: Log | KL
+    atom: Log | Critic | KL
     left: Call
     right: Call | None
     masses: tuple[Call, ...]
@@ -152,8 +152,8 @@ class Plan:
         return tuple((name, data.fields[0]) for name, data in empirical if data.fields[0] in read)
 
 
-def field(model: Model, variable: str, branch: int | None) -> str:
+def field(model: Model, variable: str, branch: int | str | None) -> str:
     """The data field that a variable takes in a branch."""
     data = model.variable(variable).data
     assert data is not None
-    return data.fields[(branch or 0) if data.given else 0]
+    return data.fields[branch if data.given and isinstance(branch, int) else 0]

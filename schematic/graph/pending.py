@@ -47,8 +47,6 @@ def _in_variable(variable: Variable) -> Iterator[Diagnostic]:
 
 def _in_factor(model: Model, factor: Factor) -> Iterator[Diagnostic]:
     place = factor.how.span if factor.how and factor.how.span is not NOWHERE else factor.arrow
-    if factor.divergence.name != "nonsaturating":
-        yield _told(factor.divergence.span, f"the divergence `{factor.divergence.name}`")
     if factor.each:
         yield _told(factor.target_span, "`z.rest ~> z.each`")
     if resolve(model, factor).family == "Flow":

@@ -151,7 +151,8 @@ def test_independent_enumerated_codes(program: Any, batch: Any) -> None:
     """A term that depends on the second code alone is weighed by both, though nothing it reads leads to the first."""
     p = program(
         "model M { x : category(3) = data  h : category(2) ~ Categorical  t : category(2) ~ Categorical"
-        "  z : category(2) ~ Categorical  q_eta.t : x --> t  q_eta.z : h --> z  p_theta.h : z -> h  p_theta.t : h, z -> t  p_theta.x : z -> x }"
+        "  z : category(2) ~ Categorical  q_eta.t : x --> t  q_eta.z : h --> z"
+        "  p_theta.h : z -> h  p_theta.t : h, z -> t  p_theta.x : z -> x }"
     )
     draw = p.draw(batch(p))
     assert draw["data"]["z"].shape == (2, 2, 6, 2) and draw["data"]["t"].shape == (2, 6, 2)
