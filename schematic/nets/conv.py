@@ -18,10 +18,8 @@ def same(x: Tensor, kernel: int, stride: int) -> Tensor:
 
 
 class ConvBody(nn.Module):
-    """Convolutions on images (c, h, w), one a width, that halve by default: features (*leading, widths[-1], h', w').
-
-    Images are resized to the first one's size and stacked; other parents add to the first layer's maps.
-    """
+    """Convolutions that halve images by default: features (*leading, widths[-1], h', w'). Images are resized to the
+    first one's size and stacked; other parents add to the first layer's maps."""
 
     def __init__(self, inputs: tuple[Shape, ...], widths: Shape, kernel: int, strides: Shape = ()) -> None:
         super().__init__()

@@ -11,10 +11,7 @@ Shape = tuple[int, ...]
 
 
 class Net(nn.Module):
-    """A body and a head: parents (*leading, *event) -> (*leading, *output), leading axes broadcast.
-
-    Without parents it is a learned constant, and `batch` is the leading shape that it takes.
-    """
+    """A body and a head: parents (*leading, *event) -> (*leading, *output); without parents `batch` is leading."""
 
     def __init__(self, body: nn.Module, head: nn.Module) -> None:
         super().__init__()
@@ -45,8 +42,6 @@ def he(layer: nn.Module) -> None:
 class Join(nn.Module):
     """Parents as vectors side by side: (*leading, features); a single 1 without parents."""
 
-    one: Tensor
-
     def __init__(self, inputs: tuple[Shape, ...]) -> None:
         super().__init__()
         self.inputs = inputs
@@ -55,7 +50,7 @@ class Join(nn.Module):
 
     def forward(self, *parents: Tensor, batch: Shape = ()) -> Tensor:
         if not parents:
-            return self.one.expand((*batch, 1))
+            return self.get_buffer("one").expand((*batch, 1))
         flat = [p.reshape(*p.shape[: p.dim() - len(s)], prod(s)) for p, s in zip(parents, self.inputs, strict=True)]
         leading = torch.broadcast_shapes(batch, *(p.shape[:-1] for p in flat))  # type: ignore[no-untyped-call]
         return torch.cat([p.expand(*leading, p.shape[-1]) for p in flat], -1)

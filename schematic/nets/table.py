@@ -17,8 +17,6 @@ class TableBody(nn.Module):
     one-hot row; other points of the simplex give the expected one.
     """
 
-    one: Tensor
-
     def __init__(self, inputs: tuple[Shape, ...], bits: tuple[bool, ...]) -> None:
         super().__init__()
         self.inputs, self.bits = inputs, bits
@@ -27,7 +25,7 @@ class TableBody(nn.Module):
         self.features: Shape = (prod(sizes),)
 
     def forward(self, *parents: Tensor, batch: Shape = ()) -> Tensor:
-        joint = self.one.expand((*batch, 1))
+        joint = self.get_buffer("one").expand((*batch, 1))
         for p, shape, bit in zip(parents, self.inputs, self.bits, strict=True):
             leading = p.shape[: p.dim() - len(shape)]
             values = torch.stack((1 - p, p), -1) if bit else p
