@@ -31,6 +31,7 @@ def plan(model: Model, objectives: tuple[Objective, ...], report: Report) -> Pla
         help = "`= data`, or `= data(\"field\")`, after the type of one"
         words = f"no variable of {model.name} has data: there is nothing to train on"
         report.add(error("SG420", model.span, words, help))
+    _penalized(context, branches, report)
     planned = tuple(_update(context, branches, i) for i in range(len(objectives)))
     kept = ((u, tuple(g for g in u.groups if g in dict(groups))) for u in planned)
     updates = tuple(replace(u, groups=moved) for u, moved in kept if moved)
@@ -137,6 +138,15 @@ def _mixtures(c: _Context, number: Number, branches: tuple[Branch, ...]) -> Bran
         for t, d in targets.items()
     )
     return Branch(c.branch_name(number), number, draws)
+
+
+def _penalized(c: _Context, branches: tuple[Branch, ...], report: Report) -> None:
+    """A penalty needs one point a record: it cannot stand on what is enumerated."""
+    points = {d.key for b in branches for d in b.draws if d.how == "mixture"}
+    for d in (d for b in branches for d in b.draws if d.key in points and d.how == "enumerate"):
+        factor = c.conditionals[d.density.factor or ""].factor
+        words = f"a gradient penalty needs one draw of `{d.variable}` a record, and `{factor.name}` is enumerated"
+        report.add(error("SG421", factor.span, words, "`gradient reinforce` after the network"))
 
 
 def _branch(c: _Context, number: Number) -> Branch:

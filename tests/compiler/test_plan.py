@@ -7,7 +7,7 @@ import pytest
 from schematic.compiler import estimators, pipeline, plan_text
 from schematic.compiler.plan import plan
 from schematic.compiler.program import Plan
-from schematic.core.diagnostics import Report
+from schematic.core.diagnostics import Report, SchematicError
 from schematic.graph.build import parse
 from schematic.graph.model import Gradient, Model, Prior, Type
 
@@ -115,3 +115,13 @@ def test_a_plan_is_shown() -> None:
     shown = plan_text.show(planned("model M { " + X + "h : binary(9) ~ Bernoulli(0.5)  " + factors + " }"))
     assert "h ~ q_η(h | x): sampled, score function" in shown and "z ~ q_η(z | x): reparameterized" in shown
     assert "adam(0.001, 0.9, 0.999)" in shown
+
+
+def test_a_penalty_cannot_stand_on_what_is_enumerated() -> None:
+    text = (
+        "model M {{ x : unit(3) = data  c : category(4) ~ Categorical  y : domain(fake, real)  p_theta : c -> x"
+        "  q_eta : x, y --> c {}  q_phi : c ~> y divergence wasserstein(penalty: 10) }}"
+    )
+    assert planned(text.format("gradient reinforce"))
+    with pytest.raises(SchematicError, match="SG421"):
+        planned(text.format(""))

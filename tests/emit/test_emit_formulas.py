@@ -298,6 +298,27 @@ def test_fixed_scale_and_weight_and_beta(program: Any, batch: Any) -> None:
     torch.testing.assert_close(p.objective(draw, "theta"), expected, rtol=0, atol=1e-12)
 
 
+def test_wake_sleep(agree: Any) -> None:
+    """Each side scores what the other one draws; no sample passes gradient (Eq. 20)."""
+    text = (
+        "model H { x : binary(3) = data  h : binary(2) ~ Bernoulli(0.5)  z : real(2)"
+        " p_theta.z : h -> z = mlp(3)  p_theta.x : z -> x = mlp(3)"
+        " q_lambda.z : x --> z = mlp(3)  q_lambda.h : z --> h = mlp(3) }"
+        " model WS = wake_sleep(H)"
+    )
+
+    def wake(p: Any, draw: Any) -> Tensor:
+        x, z, h = (draw["data"][v].detach() for v in "xzh")
+        return (bce(p.p_theta_x(z).base_dist.logits, x) + diagonal(p.p_theta_z(h)).log_prob(z).sum(-1)).mean()
+
+    def sleep(p: Any, draw: Any) -> Tensor:
+        x, z, h = (draw["model"][v].detach() for v in "xzh")
+        return (bce(p.q_lambda_h(z).base_dist.logits, h) + diagonal(p.q_lambda_z(x)).log_prob(z).sum(-1)).mean()
+
+    p, _ = agree(text, {"theta": wake, "lambda": sleep}, {"theta": ("lambda",), "lambda": ("theta",)})
+    assert p.UPDATES == (("theta",), ("lambda",)) and p.REDRAW == (True, True)
+
+
 def test_bernoulli_is_the_finite_one(program: Any, batch: Any) -> None:
     """Bits: log prob of the logits, finite however sure they are."""
     head = "x : binary(3) = data  z : real(2) ~ Normal(0, 1)"
