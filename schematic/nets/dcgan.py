@@ -19,14 +19,19 @@ def halvings(size: Shape) -> list[Shape]:
     return sizes
 
 
+def maps_of(size: Shape, width: int) -> list[int]:
+    """The maps after each halving: half the width, then twice as many each time, at last the width at least."""
+    found = [-(-width // 2) * 2**i for i in range(len(halvings(size)) - 1)]
+    return [*found[:-1], max(found[-1], width)]
+
+
 class DCGANBody(nn.Module):
-    """Halves images, of `width` maps and twice as many each time, then one layer: features (*leading, 4 * width)."""
+    """Halves images, then one layer: features (*leading, 4 * width)."""
 
     def __init__(self, inputs: tuple[Shape, ...], width: int) -> None:
         super().__init__()
         images = [shape for shape in inputs if len(shape) == 3]
-        widths = tuple(width * 2**i for i, _ in enumerate(halvings(images[0][1:])[1:])) if images else ()
-        self.maps = ConvBody(inputs, widths, 4) if images else Join(inputs)
+        self.maps = ConvBody(inputs, tuple(maps_of(images[0][1:], width)), 4) if images else Join(inputs)
         self.dense = MLPBody((self.maps.features,), (4 * width,))
         self.features = self.dense.features
 
@@ -40,7 +45,7 @@ class DCGANHead(nn.Module):
     def __init__(self, features: Shape, output: Shape, width: int) -> None:
         super().__init__()
         sizes = halvings(output[1:])[::-1]
-        channels = [width * 2**i for i in reversed(range(len(sizes) - 1))]
+        channels = maps_of(output[1:], width)[::-1]
         channels[0] = max(channels[0], 2 * width)
         self.rank, self.start, self.sizes = len(features), (channels[0], *sizes[0]), sizes[1:]
         self.first = nn.Linear(prod(features), prod(self.start))
