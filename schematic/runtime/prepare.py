@@ -15,6 +15,7 @@ from schematic.runtime import optim
 from schematic.runtime.data import Batches, DataSet, load, place
 from schematic.runtime.errors import RunError
 from schematic.runtime.program import Program, instantiate, load_class
+from schematic.runtime.sources import anchored
 from schematic.runtime.step import Trainer, init
 
 BATCH = 64
@@ -69,7 +70,7 @@ def prepare(text: str, block: Train, asked: Settings) -> Plan:
     steps = length(batches.per_epoch, bool(cls.ADVERSARIAL), block, asked)
     config = {
         "model": cls.__name__,
-        "data": source,
+        "data": anchored(source, [field.rpartition("/")[0] for field in cls.FIELDS]),
         "sets": {s.name: s.origin for s in sets},
         "device": str(device),
         "seed": asked.seed,

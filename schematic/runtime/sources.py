@@ -1,167 +1,192 @@
-"""Where data come from: the embedded digits, IDX folders, `.npz` files. Nothing is unpickled, nothing is downloaded.
+"""What `--data` and a `train` block's `data` say of where a model's records come from; docs/data.md tells users.
 
-A source is written
-- `digits`, the embedded set (image 1x8x8, label; 1,797 records; a fixed 80/20 split);
-- `idx:FOLDER`, or the path of a folder with IDX files (MNIST and its kin; the official split);
-- `npz:FILE`, or the path of a file that ends in `.npz`; `npz:FILE#image=x,label=y` says which array is which field.
-  An array `image` is split 80/20; `image_train` and `image_test` (or `train_image`, `test_image`) come split;
-- a NAME: the folder NAME or the file NAME.npz in a folder of the environment variable SCHEMATIC_DATA, or in ./data;
-- `horses=SOURCE,zebras=SOURCE`: several sets by the names that the file uses in `data("horses/image")`.
+A source is a place and its options, each after a `#`: `idx:mnist#crop=20#resize=16`, `npz:zoo.npz#image=a#labels=1%`.
+Several sets are bound by name, with commas between: `usps=npz:usps.npz,mnist=idx:mnist#crop=20`.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-
-import numpy as np
+from typing import Literal, get_args
 
 from schematic.core.names import did_you_mean
-from schematic.runtime import idx
+from schematic.runtime import cifar, folders, idx, svhn
 from schematic.runtime.errors import RunError
-from schematic.runtime.idx import Array
+from schematic.runtime.splits import SHARE
+from schematic.runtime.transforms import Step
 
-SPLIT_SEED = 0  # of the 80/20 split of a set that comes without one
-ALIASES = {"image": ("image", "images", "x"), "label": ("label", "labels", "y")}
+Data = str | Sequence[tuple[str, str]]
+Kind = Literal["digits", "idx", "npz", "cifar10", "svhn", "images"]
+Binarize = Literal["", "fixed", "dynamic"]
+
+SIZE = r"[1-9]\d*(x[1-9]\d*)?"
+STEPS = ("crop", "resize", "channels")
+OPTIONS = {  # the form of each option's value, and its words
+    "crop": (rf"{SIZE}|square", "20, 20x16 (height x width) or square"),
+    "resize": (SIZE, "16 or 16x12 (height x width)"),
+    "channels": ("[13]", "1 or 3"),
+    "white": (r"[1-9]\d*", "the whole number that means 1, as 16"),
+    "binarize": ("fixed|dynamic", "fixed or dynamic"),
+    "labels": (SHARE.pattern, "a share, 1%, or a number of records, 600"),
+    "validation": (SHARE.pattern, "a share, 10%, or a number of records, 5000"),
+    "seed": (r"\d{1,9}", "a whole number"),
+}
 
 
 @dataclass(frozen=True)
-class RawSet:
-    """Arrays by field, as they stand in the file. `white` is the value of an integer array that means 1."""
+class Source:
+    """One set's place and options. `arrays`: which array is which field; `steps`: changes of its images, in order."""
 
-    origin: str
-    train: dict[str, Array]
-    test: dict[str, Array]
-    white: float = 255.0
+    kind: Kind
+    path: Path
+    arrays: tuple[tuple[str, str], ...] = ()
+    steps: tuple[Step, ...] = ()
+    white: float = 0.0
+    binarize: Binarize = ""
+    labels: str = ""
+    validation: str = ""
+    seed: int = 0
+
+    def __str__(self) -> str:
+        """As it would be written; `parse` gives it back."""
+        place = self.kind if self.kind == "digits" else f"{self.kind}:{self.path}"
+        said = {"white": f"{self.white:g}" if self.white else "", "seed": str(self.seed or "")}
+        said |= {"binarize": self.binarize, "labels": self.labels, "validation": self.validation}
+        options = [*self.arrays, *self.steps, *((name, value) for name, value in said.items() if value)]
+        return "#".join([place, *(f"{name}={value}" for name, value in options)])
 
 
-def bindings(data: str | Sequence[tuple[str, str]], sets: Iterable[str]) -> dict[str, str]:
-    """The source of each set that a model reads; "" is the unnamed set, and an unbound set is its own name.
+def parse(text: str) -> Source:
+    """The source that a text says; a NAME or a bare path is found. Raises RunError."""
+    place, *written = text.split("#")
+    kind, path = locate(place)
+    arrays, steps, values = list[tuple[str, str]](), list[Step](), dict[str, str]()
+    for option in written:
+        name, _, value = option.partition("=")
+        if not (name and value):
+            raise RunError(f"`#{option}` is no option of a source", "write #NAME=VALUE, as in idx:mnist#crop=20")
+        if name in OPTIONS:
+            pattern, words = OPTIONS[name]
+            if not re.fullmatch(pattern, value):
+                raise RunError(f"`#{option}`: `{name}` is {words}")
+        if name in values or name in dict(arrays):
+            raise RunError(f"`#{name}` is written twice in {text}")
+        if name in STEPS:
+            steps.append((name, value))
+        elif name in OPTIONS:
+            values[name] = value
+        else:
+            arrays.append((name, value))
+    if arrays and kind != "npz":
+        name, value = arrays[0]
+        help = did_you_mean(name, OPTIONS) or f"options: {', '.join(OPTIONS)}"
+        raise RunError(f"`#{name}={value}`: no option `{name}`, and only .npz files have arrays to name", help)
+    return Source(
+        kind,
+        path,
+        tuple(arrays),
+        tuple(steps),
+        white=float(values.get("white", 0)),
+        binarize=values.get("binarize", ""),  # type: ignore[arg-type]
+        labels=values.get("labels", ""),
+        validation=values.get("validation", ""),
+        seed=int(values.get("seed", 0)),
+    )
+
+
+def locate(place: str) -> tuple[Kind, Path]:
+    """`idx:FOLDER`, `npz:FILE` and so on; else the path, or the NAME, of what is there. Raises RunError."""
+    if place == "digits":
+        return "digits", Path()
+    kind, colon, rest = place.partition(":")
+    if colon and kind in get_args(Kind) and kind != "digits":
+        if not rest:
+            raise RunError(f"`{place}` names no {'file' if kind == 'npz' else 'folder'}")
+        return kind, Path(rest).expanduser().absolute()  # type: ignore[return-value]
+    path = next((p for p in _candidates(place) if p.exists()), None)
+    if path is None:
+        looked = ", ".join(str(p) for p in _candidates(place))
+        raise RunError(
+            f"no data set `{place}` (looked for {looked})",
+            did_you_mean(kind if colon else place, get_args(Kind))
+            or "`digits` is built in; name a folder of IDX files or an .npz file, "
+            "or put it into ./data or into a folder that SCHEMATIC_DATA names",
+        )
+    return _kind(path), path.absolute()
+
+
+def _candidates(place: str) -> Iterator[Path]:
+    yield Path(place).expanduser()
+    if not re.fullmatch(r"[\w.-]+", place):
+        return
+    for folder in [*filter(None, os.environ.get("SCHEMATIC_DATA", "").split(os.pathsep)), "data"]:
+        yield Path(folder) / place
+        yield Path(folder) / f"{place}.npz"
+
+
+def _kind(path: Path) -> Kind:
+    """What lies at a path, told by its files."""
+    if path.is_file():
+        return "npz"
+    known: dict[Kind, bool] = {
+        "idx": idx.is_folder(path),
+        "cifar10": cifar.is_folder(path),
+        "svhn": svhn.is_folder(path),
+    }
+    kind = next((kind for kind, here in known.items() if here), None)
+    if kind or folders.is_folder(path):
+        return kind or "images"
+    raise RunError(
+        f"{path}: a folder without IDX files (train-images-idx3-ubyte.gz), data_batch_1.bin, train_32x32.mat or pictures"
+    )
+
+
+def bindings(data: Data, sets: Iterable[str]) -> dict[str, str]:
+    """What `data` says of each set that a model reads; "" is the unnamed set. A source without a name is for the
+    unnamed set, or for the only one.
 
     Raises RunError for a binding that no set has, or that is no `NAME=SOURCE`.
     """
     names = list(dict.fromkeys(sets))
     if isinstance(data, str) and not re.match(r"[A-Za-z]\w*=", data):
-        return {name: data if name == "" or len(names) == 1 else name for name in names}
+        if "" not in names and len(names) > 1:
+            raise RunError(
+                f"`{data}` is one source; the model reads the sets {', '.join(f'`{n}`' for n in names)}",
+                f"--data {','.join(f'{n}=SOURCE' for n in names)}",
+            )
+        return {"" if "" in names else names[0]: data} if names else {}
     pairs = _pairs(data) if isinstance(data, str) else list(data)
-    for name, _ in pairs:
+    for i, (name, _) in enumerate(pairs):
+        if name in dict(pairs[:i]):
+            raise RunError(f"the set `{name}` is bound twice", "one source a set")
         if name not in names:
             known = ", ".join(f"`{n}`" for n in names if n) or "only the unnamed one"
             raise RunError(f"the model reads no set `{name}`", f"{did_you_mean(name, names) or 'its sets: ' + known}")
-    bound = dict(pairs)
-    return {name: bound.get(name, name or "digits") for name in names}
+    return dict(pairs)
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
-    """`a=npz:F#image=x,b=digits`: a comma starts a new set only where the part before a `=` follows no `#`."""
-    pairs: list[tuple[str, str]] = []
-    for part in text.split(","):
+    """`a=SOURCE,b=SOURCE`: a comma starts a set where a name and `=` follow it."""
+    pairs = []
+    for part in re.split(r",(?=[A-Za-z]\w*=|$)", text):
         name, equals, source = part.partition("=")
-        if pairs and "#" in pairs[-1][1] and ":" not in source:
-            pairs[-1] = (pairs[-1][0], f"{pairs[-1][1]},{part}")
-        elif not (name and equals and source):
+        if not (name and equals and source):
             raise RunError(f"`{part}` binds no set", "write --data horses=npz:horses.npz,zebras=npz:zebras.npz")
-        else:
-            pairs.append((name, source))
+        pairs.append((name, source))
     return pairs
 
 
-def read(source: str, fields: Sequence[str]) -> RawSet:
-    """The arrays of these fields, split in train and test. Raises RunError naming the field and the file."""
-    kind, colon, rest = source.partition(":")
-    if source == "digits":
-        with resources.as_file(resources.files("schematic") / "data" / "digits.npz") as file:
-            return _npz(file, list(fields), {}, white=16.0, origin="digits")
-    if colon and kind == "npz":
-        name, _, renames = rest.partition("#")
-        return _npz(Path(name), list(fields), dict(p.split("=", 1) for p in renames.split(",") if "=" in p))
-    if colon and kind == "idx":
-        return _idx(Path(rest), fields)
-    path = next((p for p in _candidates(source) if p.exists()), None)
-    if path is None:
-        looked = ", ".join(str(p) for p in _candidates(source))
-        raise RunError(
-            f"no data set `{source}` (looked for {looked})",
-            did_you_mean(source, ["digits"])
-            or "`digits` is built in; name a folder of IDX files or an .npz file, "
-            "or put it into ./data or into a folder that SCHEMATIC_DATA names",
-        )
-    return _idx(path, fields) if path.is_dir() else _npz(path, list(fields), {})
+def bound(sets: Iterable[str], *settings: Data | None) -> dict[str, str]:
+    """The source of each set, later settings before earlier ones; a set that none binds is its own name, or `digits`.
 
-
-def _candidates(source: str) -> Iterator[Path]:
-    yield Path(source)
-    if not re.fullmatch(r"[\w.-]+", source):
-        return
-    for folder in [*filter(None, os.environ.get("SCHEMATIC_DATA", "").split(os.pathsep)), "data"]:
-        yield Path(folder) / source
-        yield Path(folder) / f"{source}.npz"
-
-
-def _idx(folder: Path, fields: Sequence[str]) -> RawSet:
-    if not idx.is_folder(folder):
-        raise RunError(f"{folder}: no folder with IDX files", "it needs train-images-idx3-ubyte or the same with .gz")
-    splits = idx.read_folder(folder, list(fields))
-    if "test" not in splits:
-        return _split(RawSet(str(folder), splits["train"], {}))
-    return RawSet(str(folder), splits["train"], splits["test"])
-
-
-def _npz(file: Path, fields: list[str], names: dict[str, str], white: float = 255.0, origin: str = "") -> RawSet:
-    origin = origin or str(file)
-    train: dict[str, Array] = {}
-    test: dict[str, Array] = {}
-    try:
-        arrays = np.load(file, allow_pickle=False)
-        if not isinstance(arrays, np.lib.npyio.NpzFile):
-            raise RunError(f"{origin}: a single array, not an .npz file", "np.savez(FILE, image=..., label=...)")
-        with arrays:
-            for field in fields:
-                parts = _find(field, names, list(arrays.files), origin)
-                train[field] = arrays[parts[0]]
-                test.update({field: arrays[parts[1]]} if len(parts) == 2 else {})
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError) as e:
-        if isinstance(e, FileNotFoundError):
-            raise RunError(f"{origin}: no such file") from None
-        if "pickle" in str(e):
-            raise RunError(f"{origin}: holds Python objects, which are never loaded", "save plain arrays") from None
-        raise RunError(f"{origin}: truncated or corrupt .npz file ({e})", "write the file again") from None
-    raw = RawSet(origin, train, test, white)
-    if not test:
-        return _split(raw)
-    if len(test) < len(train):
-        single = next(f for f in fields if f not in test)
-        raise RunError(f"{origin}: field `{single}` has no test part, and others have one")
-    return raw
-
-
-def _find(field: str, names: dict[str, str], arrays: list[str], origin: str) -> tuple[str, ...]:
-    """The name of a field's array, or of its train and test arrays."""
-    for name in (names[field],) if field in names else ALIASES.get(field, (field,)):
-        for parts in ((f"{name}_train", f"{name}_test"), (f"train_{name}", f"test_{name}"), (name,)):
-            if all(part in arrays for part in parts):
-                return parts
-    wanted, have = names.get(field, field), ", ".join(arrays) or "none"
-    help = did_you_mean(wanted, arrays) or f"{origin.partition('#')[0]}#{field}=ARRAY says which array it is"
-    raise RunError(f"{origin}: no array for field `{wanted}` (arrays: {have})", help)
-
-
-def _split(raw: RawSet) -> RawSet:
-    """A fixed, seeded 80/20 split, the same for every field."""
-    counts = {field: len(array) if array.ndim else 0 for field, array in raw.train.items()}
-    order = np.random.default_rng(SPLIT_SEED).permutation(min(counts.values()))
-    if len(set(counts.values())) > 1:
-        raise RunError(f"{raw.origin}: fields of one set have different numbers of records: {_counts(counts)}")
-    cut = len(order) * 4 // 5
-    parts = [{f: a[order[part]] for f, a in raw.train.items()} for part in (slice(cut), slice(cut, None))]
-    return RawSet(raw.origin, parts[0], parts[1], raw.white)
-
-
-def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{field} {n}" for field, n in counts.items())
+    Raises RunError.
+    """
+    names = list(dict.fromkeys(sets))
+    said: dict[str, str] = {}
+    for data in settings:
+        said |= bindings(data, names) if data else {}
+    return {name: said.get(name, name or "digits") for name in names}

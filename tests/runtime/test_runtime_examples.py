@@ -15,7 +15,7 @@ from schematic.graph.optimizers import ADVERSARIAL, CODE, DENSITY, optimizer
 from schematic.runtime.evaluate import evaluate
 from schematic.runtime.optim import resolve
 from schematic.runtime.program import load_class
-from schematic.runtime.sample import sample
+from schematic.runtime.sample import reload, sample
 from schematic.runtime.step import init, step
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -49,7 +49,7 @@ def test_a_step_of_an_emitted_program_reads_nothing_back(name: str) -> None:
     assert set(values) == set(program.GROUPS)
 
 
-def test_two_sets_of_different_data_train(tmp_path: Path) -> None:
+def test_two_sets_of_different_data_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Domain adaptation on unpaired sets, given by name."""
     import numpy as np
 
@@ -57,9 +57,12 @@ def test_two_sets_of_different_data_train(tmp_path: Path) -> None:
     for name in ("a", "b"):
         images, labels = random.integers(0, 256, (40, 16, 16), np.uint8), np.arange(40) % 10
         np.savez(tmp_path / f"{name}.npz", image=images, label=labels)
-    data = f"usps=npz:{tmp_path}/a.npz,mnist=npz:{tmp_path}/b.npz"
+    monkeypatch.chdir(tmp_path)
+    data = "usps=npz:a.npz,mnist=npz:b.npz"
     outcome = sg.train(sg.load(EXAMPLES / "ada.sg"), data=data, out=tmp_path / "ada", steps=2, batch=8)
     assert outcome.reason == "finished" and set(outcome.objectives) == {"phi", "theta", "eta"}
+    monkeypatch.chdir("/")
+    assert {s.name: s.records for s in reload(outcome.run.path).sets()} == {"usps": 32, "mnist": 32}
 
 
 def test_default_optimizers_follow_what_stands_in_the_model() -> None:
