@@ -35,6 +35,18 @@ def _factor(f: Factor) -> Factor:
     return replace(f, how=None, gradient=None)
 
 
+def kinds_kept(model: Model, sizes: Mapping[str, int]) -> Model:
+    """A finite model whose variables in [0, 1] and whose bits stay what they are, one number each."""
+    small = finite(model, sizes)
+    kept = (_kept(v) or w for v, w in zip(model.variables, small.variables, strict=True))
+    return replace(small, variables=tuple(kept))
+
+
+def _kept(v: Variable) -> Variable | None:
+    bounded = v.type.kind == "unit" and v.prior is None
+    return replace(v, type=Type(v.type.kind)) if bounded or v.type.kind == "binary" else None
+
+
 def random_sizes(model: Model, rng: np.random.Generator, most: int = 3) -> dict[str, int]:
     """Two to `most` classes a variable; the indicator has its domains."""
     return {v.name: len(v.type.values) or int(rng.integers(2, most + 1)) for v in model.variables}

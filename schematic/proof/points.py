@@ -1,7 +1,8 @@
 """A term as a program means it, by enumeration: a hollow value is a point of the simplex, and so may a table's row be.
 
 Written apart from `compiler/plan.py` and the emitter: it reads the derived term and knows nothing of draws that are
-merged, axes, surrogates or code. What passes no gradient is the real part under a complex step.
+merged, axes, surrogates or code. What passes no gradient is the real part under a complex step. A value in [0, 1] or a
+bit v is the point (1 - v, v), and the logit l of its Bernoulli the row (0, l).
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from schematic.calculus.tables import Table, Tables
 from schematic.calculus.terms import KL, Add, Density, Expect, Log, Mass, Scale, Term
 from schematic.calculus.text import text
 from schematic.compiler.program import field
-from schematic.graph.model import Model
+from schematic.graph.model import Factor, Model, Variable
 
 Array = np.ndarray[Any, Any]
 Point = Array  # (moves, classes) or (1, classes): a value of a variable, for each way in which parameters are moved
 
 STEP = 1e-30
+GREY = np.array([0.2, 0.9])  # the two values of data in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,16 @@ class Fields:
 
 @dataclass(frozen=True)
 class Points:
-    """A finite model with the parameters of its program: logits (moves, *parents, classes) by factor, those of a blue
-    one (moves, *parents); the indicator is no parent. `data`: one entry a set."""
+    """A finite model with the parameters of its program. `data`: one entry a set; the indicator is no parent.
+
+    logits   by factor, what its network gives: a table (moves, *parents, classes), of one logit (moves, *parents)
+    linear   the networks are linear: (moves, classes, inputs + 1), of one logit (moves, 1, inputs + 1), the bias last
+    """
 
     model: Model
     logits: Mapping[str, Array]
     data: tuple[Fields, ...]
+    linear: bool = False
 
     def value(self, term: Term, at: Mapping[str, Point]) -> Array:
         """The value of an unfolded objective, (moves,), with variables at values. Raises ValueError for other terms."""
@@ -64,7 +70,7 @@ class Points:
         if not draws:
             return self.value(body, at)
         d, rest = draws[0], draws[1:]
-        if d.kind == "implicit":
+        if d.kind == "implicit" or (d.kind == "explicit" and self.model.variable(d.target).type.kind == "unit"):
             point = np.exp(self.logs(d, at))
             return self.expectation(rest, body, {**at, d.target: point.real if d.stopped else point})
         if d.kind == "data":
@@ -87,7 +93,11 @@ class Points:
                 here = tuple(left.pop(0) for _ in s.names)
                 chance *= float(s.array[here])
                 at |= dict(zip(s.names, here, strict=True))
-            yield chance, {v: np.eye(self.model.variable(v).type.size)[[at[f]]] for v, f in wanted.items()}
+            yield chance, {v: data_value(self.model.variable(v), at[f]) for v, f in wanted.items()}
+
+    def variable_of(self, name: str) -> Variable:
+        """The variable that takes a field."""
+        return next(v for v in self.model.variables if v.data is not None and name in v.data.fields)
 
     # --- densities ---
 
@@ -104,21 +114,30 @@ class Points:
 
     def logs(self, d: Density, at: Mapping[str, Point]) -> Array:
         """The log probabilities of all values, (moves, classes)."""
+        variable = self.model.variable(d.target)
         if d.kind == "prior":
-            size = self.model.variable(d.target).type.size
-            return np.full((1, size), -np.log(size))
+            return np.log(prior_chances(variable))[None]
         row = self.row(d, at)
+        if variable.type.kind != "category":
+            row = np.stack((np.zeros(row.shape), row), axis=-1)
         top = row.real.max(axis=-1, keepdims=True)
         return np.asarray(row - top - np.log(np.exp(row - top).sum(axis=-1, keepdims=True)))
 
     def row(self, d: Density, at: Mapping[str, Point]) -> Array:
-        """The table at the values of the parents; between its rows where a value is no corner."""
+        """What the network gives at the values of the parents: a table between its rows where a value is no corner."""
         f = self.model.factor(str(d.factor))
         found = self.logits[f.name]
-        for p in f.parents:
-            if self.model.variable(p).type.kind != "domain":
-                weights = at[p].reshape(*at[p].shape, *(1 for _ in found.shape[2:]))
-                found = (found * weights).sum(axis=1)
+        parents = [self.model.variable(p) for p in f.parents if self.model.variable(p).type.kind != "domain"]
+        if self.linear:
+            inputs = [at[v.name] if v.type.kind == "category" else at[v.name][:, 1:] for v in parents]
+            ones = [np.ones((1, 1))] * (1 if parents else 2)
+            moves = max(len(x) for x in (*inputs, found))
+            joined = np.concatenate([np.broadcast_to(x, (moves, x.shape[1])) for x in (*inputs, *ones)], axis=1)
+            given = (found * joined[:, None]).sum(axis=-1)
+            return np.asarray(given if self.model.variable(f.target).type.kind == "category" else given[:, 0])
+        for v in parents:
+            weights = at[v.name].reshape(*at[v.name].shape, *(1 for _ in found.shape[2:]))
+            found = (found * weights).sum(axis=1)
         return found
 
     # --- gradients ---
@@ -132,16 +151,50 @@ class Points:
         return np.asarray((np.broadcast_to(value, (count,)).imag / STEP).reshape(plain.shape[1:]))
 
 
+def data_value(v: Variable, place: int) -> Point:
+    """The point (1, classes) of a value that data have."""
+    if v.type.kind == "unit":
+        return np.array([[1 - GREY[place], GREY[place]]])
+    return np.eye(v.type.size or 2)[[place]]
+
+
+def prior_chances(v: Variable) -> Array:
+    """(classes,): the probabilities of an explicit prior."""
+    if v.type.kind == "category" or v.prior is None:
+        return np.full(v.type.size or 2, 1 / (v.type.size or 2))
+    (one,) = v.prior.args
+    return np.array([1 - one, one])
+
+
 def points(model: Model, tables: Tables) -> Points:
     """The program's parameters and data from the density tables of a finite model; an axis of the indicator stands at
-    its first value."""
+    its first value. With other kinds than categories the networks are linear, and random."""
+    data = tuple(_sets(model, tables.records))
+    if any(v.type.kind not in ("category", "domain") for v in model.variables):
+        rng = np.random.default_rng([int(1e9 * t.array.flat[0]) for t in tables.factors.values()])
+        shapes = {f.name: (1, _outputs(model, f), _inputs(model, f) + 1) for f in model.factors}
+        return Points(model, {name: rng.normal(size=shape) for name, shape in shapes.items()}, data, linear=True)
     y = model.indicator.name if model.indicator else ""
     logits = {}
     for f in model.factors:
         t = tables.factors[f.name]
         array = np.log(np.take(t.array, 0, axis=t.given.index(y)) if y in t.given else t.array)
-        logits[f.name] = (array[..., 1] - array[..., 0] if f.adversarial else array)[None]
-    return Points(model, logits, tuple(_sets(model, tables.records)))
+        single = model.variable(f.target).type.kind != "category"
+        logits[f.name] = (array[..., 1] - array[..., 0] if single else array)[None]
+    return Points(model, logits, data)
+
+
+def _outputs(model: Model, f: Factor) -> int:
+    return _width(model.variable(f.target))
+
+
+def _inputs(model: Model, f: Factor) -> int:
+    """The numbers that a network reads; a 1 where it has no parents."""
+    return sum(_width(v) for p in f.parents if (v := model.variable(p)).type.kind != "domain") or 1
+
+
+def _width(v: Variable) -> int:
+    return v.type.size if v.type.kind == "category" else 1
 
 
 def _sets(model: Model, records: Iterable[Table]) -> Iterator[Fields]:

@@ -20,8 +20,8 @@ from schematic.calculus.terms import Objective
 from schematic.compiler import pipeline
 from schematic.core.diagnostics import Report
 from schematic.graph.model import Factor, Gradient, How, Model, Net
-from schematic.proof.claims import Case, Claim
-from schematic.proof.points import Points, points
+from schematic.proof.claims import Array, Case, Claim
+from schematic.proof.points import Points, data_value, points
 from schematic.runtime.program import load_class
 
 ROWS = 4000  # configurations of a program's roots that a check is willing to run
@@ -54,6 +54,10 @@ class Roots:
         chosen = torch.eye(size, dtype=DOUBLE)[places].reshape(rows.shape)
         return chosen.movedim(0, len(axes)).reshape(probs.shape)
 
+    def bits(self, probs: Tensor) -> Tensor:
+        """Bits in the shape of probs: (*axes, runs * records)."""
+        return self.categorical(torch.stack((1 - probs, probs), -1), None)[..., 1]
+
     def batch(self, p: Points) -> dict[str, Tensor]:
         """Every record of the data: (runs * records, classes) by field."""
         found = {}
@@ -62,8 +66,37 @@ class Roots:
             places = torch.stack([self.choose(len(joint)) for _ in range(self.records)], 1)
             self.weight = self.weight * joint[places].prod(1)
             for name, size, at in zip(s.names, s.array.shape, np.unravel_index(places, s.array.shape), strict=True):
-                found[name] = torch.eye(size, dtype=DOUBLE)[torch.as_tensor(at).reshape(-1)]
+                values = np.concatenate([data_value(p.variable_of(name), i) for i in range(size)])
+                chosen = torch.from_numpy(values)[torch.as_tensor(at).reshape(-1)]
+                found[name] = chosen if p.variable_of(name).type.kind == "category" else chosen[:, 1]
         return found
+
+
+@dataclass(frozen=True)
+class Torch:
+    """Torch for a program whose bits are roots."""
+
+    roots: Roots
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(torch, name)
+
+    def bernoulli(self, probs: Tensor, generator: object = None) -> Tensor:
+        return self.roots.bits(probs)
+
+    def rand(self, *shape: int, **options: object) -> Uniform:
+        return Uniform(self.roots, shape)
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Uniform noise that is only ever compared with a probability."""
+
+    roots: Roots
+    shape: tuple[int, ...]
+
+    def __lt__(self, chance: float) -> Tensor:
+        return self.roots.bits(torch.full(self.shape, chance, dtype=DOUBLE)) > 0
 
 
 @dataclass(frozen=True)
@@ -89,17 +122,25 @@ class Program:
         program = load_class(self.text, "emitted")().double()
         for name, logits in self.points.logits.items():
             if not self.points.model.factor(name).perfect:
-                (table,) = self.factor(program, name).parameters()
-                table.data = torch.tensor(logits[0].real, dtype=DOUBLE).reshape(table.shape)
+                flat, place = torch.from_numpy(self.flat(logits[0])), 0
+                for tensor in self.factor(program, name).parameters():
+                    tensor.data = flat[place : place + tensor.numel()].reshape(tensor.shape)
+                    place += tensor.numel()
         return program
+
+    def flat(self, numbers: Array) -> Array:
+        """The numbers of a network in the order of its parameters: a table's, or weights before biases."""
+        if not self.points.linear:
+            return numbers.real.reshape(-1)
+        return np.concatenate((numbers.real[:, :-1].reshape(-1), numbers.real[:, -1]))
 
     def factor(self, program: Any, name: str) -> Any:
         return getattr(program, self.points.model.factor(name).attribute)
 
-    def parameters(self) -> dict[str, Tensor]:
-        """The one table of each factor."""
+    def parameters(self) -> dict[str, tuple[Tensor, ...]]:
+        """The tensors of each factor."""
         names = (f.name for f in self.points.model.factors if not f.perfect)
-        return {n: next(self.factor(self.module, n).parameters()) for n in names}
+        return {n: tuple(self.factor(self.module, n).parameters()) for n in names}
 
     def run(self, records: int = 1) -> Run | None:
         """Every configuration of the roots of a batch; None where there are more than ROWS."""
@@ -114,7 +155,7 @@ class Program:
 
     def _drawn(self, roots: Roots) -> dict[str, dict[str, Tensor]]:
         emitted = vars(sys.modules[type(self.module).__module__])
-        emitted |= {"categorical": roots.categorical, "kl_divergence": divergence}
+        emitted |= {"categorical": roots.categorical, "kl_divergence": divergence, "torch": Torch(roots)}
         found: dict[str, dict[str, Tensor]] = self.module.draw(roots.batch(self.points))
         return found
 
@@ -126,17 +167,25 @@ class Program:
         """The expectation of the objective, or of each of its terms."""
         runs = len(run.weight)
 
-        def split(v: Tensor) -> Tensor:
-            return v.reshape(*v.shape[:-2], runs, run.records, v.shape[-1])
+        def rank(key: str) -> int:
+            return int(self.points.model.variable(key.split(".")[0]).type.kind == "category")
 
-        values = {b: {k: split(v) for k, v in drawn.items()} for b, drawn in run.values.items()}
-        places = {b: {k: v.dim() - 3 for k, v in drawn.items()} for b, drawn in values.items()}
+        def split(key: str, v: Tensor) -> Tensor:
+            place = v.dim() - 1 - rank(key)
+            return v.reshape(*v.shape[:place], runs, run.records, *v.shape[place + 1 :])
+
+        values = {b: {k: split(k, v) for k, v in drawn.items()} for b, drawn in run.values.items()}
+        places = {b: {k: v.dim() - 2 - rank(k) for k, v in drawn.items()} for b, drawn in values.items()}
 
         def one(draw: Any) -> dict[str, Tensor]:
             return {"objective": self.module.objective(draw, group)} if whole else self.module.terms(draw, group)
 
         found = torch.vmap(one, in_dims=(places,))(values)
         return {name: (run.weight * v).sum() for name, v in found.items()}
+
+    def exact(self, o: Objective, name: str) -> Array:
+        """The exact gradient of an objective in a factor's parameters, flat."""
+        return self.flat(self.points.gradient(o.term, name))
 
     def updates(self) -> Iterator[tuple[Objective, str]]:
         """Each objective that moves something, with one of its groups."""
@@ -147,10 +196,15 @@ class Program:
 
 
 def divergence(p: Any, q: Any) -> Tensor:
-    """KL(p || q) of categoricals; torch's own writes through a mask, which `vmap` refuses."""
-    f: Tensor = p.logits.log_softmax(-1)
-    g: Tensor = q.logits.log_softmax(-1)
+    """KL(p || q) of categoricals or bits; torch's own writes through a mask, which `vmap` refuses."""
+    f, g = _log_probabilities(p), _log_probabilities(q)
     return (f.exp() * (f - g)).sum(-1)
+
+
+def _log_probabilities(d: Any) -> Tensor:
+    logits: Tensor = d.logits
+    rows = logits if d.event_shape else torch.stack((torch.zeros_like(logits), logits), -1)
+    return rows.log_softmax(-1)
 
 
 @dataclass(frozen=True)
@@ -177,19 +231,24 @@ def compiled(case: Case) -> Compiled | None:
 
 def program(case: Case, *, score: bool = False) -> Program | None:
     """The case with tables for networks and uniform priors, compiled."""
-    tabled = (replace(f, how=How(Net("table")), gradient=_gradient(f, score)) for f in case.model.factors)
-    model: Model = replace(case.model, name="Finite", factors=tuple(tabled))
+    model = tabled(case.model, score=score)
     report = Report()
     found = pipeline.derive(model, report)
     if report.failed or not any(v.data is not None for v in model.variables):
         return None
-    text = pipeline.text(model, report)
-    return Program(text, points(model, case.tables), found)
+    return Program(pipeline.text(model, report), points(model, case.tables), found)
 
 
-def _gradient(f: Factor, score: bool) -> Gradient | None:
+def tabled(model: Model, *, score: bool = False) -> Model:
+    """A finite model with a table for each network, a linear map where not everything is a category. `score`: every
+    discrete draw that is trained takes the score function."""
+    net = Net("table" if all(v.type.kind in ("category", "domain") for v in model.variables) else "linear")
+    return replace(model, name="Finite", factors=tuple(_tabled(f, net, score) for f in model.factors))
+
+
+def _tabled(f: Factor, net: Net, score: bool) -> Factor:
     scored = score and f.process == "inference" and not f.implicit and not f.adversarial
-    return Gradient("reinforce") if scored else None
+    return replace(f, how=How(net), gradient=Gradient("reinforce") if scored else None)
 
 
 # --- claims -------------------------------------------------------------------------------------------------------
@@ -201,9 +260,24 @@ def computes_its_objective(c: Compiled) -> float | None:
 
 
 def score_functions_are_unbiased(c: Compiled) -> float | None:
-    """With the score function: the same, the baseline, which is the other record's reward, included."""
+    """With the score function: the same, two records at once, and the baseline is the others' mean reward."""
     run = c.scored.run(2) or c.scored.run() if c.scored is not None else None
-    return _objective_error(c.scored, run) if c.scored is not None and run is not None else None
+    if c.scored is None or run is None:
+        return None
+    return max(_objective_error(c.scored, run), *(_baseline_error(c.scored, n) for n in (1, 3)))
+
+
+def _baseline_error(p: Program, n: int) -> float:
+    """Of the surrogate's value, 0, and of its gradient, reward - baseline; infinite if it passes on to the reward."""
+    score = vars(sys.modules[type(p.module).__module__])["score"]
+    rng = torch.Generator().manual_seed(n)
+    reward, chance = (torch.randn(n, generator=rng, dtype=DOUBLE, requires_grad=True) for _ in range(2))
+    value = score(reward, chance)
+    to_reward, slope = torch.autograd.grad(value.sum(), (reward, chance), allow_unused=True)
+    others = [reward[[j for j in range(n) if j != i]].mean() if n > 1 else torch.zeros(()) for i in range(n)]
+    exact = (reward - torch.stack(others)).detach()
+    error = max(float(value.detach().abs().max()), _error(slope, exact.numpy()))
+    return error if to_reward is None else float("inf")
 
 
 def stops_what_must_be_stopped(c: Compiled) -> float | None:
@@ -214,7 +288,7 @@ def stops_what_must_be_stopped(c: Compiled) -> float | None:
     for o, group in p.updates():
         found = gradients(p, p.expected(c.run, group))
         for name in (n for n in found if not _trained(p, n, o) and not p.points.model.factor(n).fixed):
-            exact = p.points.gradient(o.term, name)
+            exact = p.exact(o, name)
             if not exact.any():
                 worst = max(worst, _error(found[name], exact))
     return worst
@@ -248,9 +322,8 @@ def kept_draws_are_fresh(c: Compiled) -> float | None:
         pairs = ((ours[n], zero if (t := theirs[n]) is None else t.numpy()) for n in mine)
         worst = max([worst, abs(a.item() - b.item()), *(_error(x, y) for x, y in pairs)])
         with torch.no_grad():
-            for name in mine:
-                table = p.parameters()[name]
-                table += torch.from_numpy(rng.normal(size=table.shape))
+            for tensor in (t for name in mine for t in p.parameters()[name]):
+                tensor += torch.from_numpy(np.asarray(rng.normal(size=tensor.shape)))
     return worst
 
 
@@ -264,12 +337,13 @@ PROGRAM_CLAIMS: tuple[Claim[Compiled], ...] = (
 
 
 def gradients(p: Program, value: Tensor) -> dict[str, Tensor | None]:
-    """By factor; None where there is no path. The draw's graph is kept: a run serves several claims."""
-    tables = p.parameters()
-    if not value.requires_grad:
-        return dict.fromkeys(tables)
-    found = torch.autograd.grad(value, list(tables.values()), retain_graph=True, allow_unused=True)
-    return dict(zip(tables, found, strict=True))
+    """By factor, flat; None where there is no path. The draw's graph is kept: a run serves several claims."""
+    found: dict[str, Tensor | None] = {}
+    for name, tensors in p.parameters().items():
+        paths = torch.autograd.grad(value, tensors, retain_graph=True, allow_unused=True) if value.requires_grad else ()
+        parts = [t.reshape(-1) for t in paths if t is not None]
+        found[name] = torch.cat(parts) if parts else None
+    return found
 
 
 def _objective_error(p: Program, run: Run) -> float:
@@ -278,7 +352,7 @@ def _objective_error(p: Program, run: Run) -> float:
     for o, group in p.updates():
         ours = p.expected(run, group)
         found = gradients(p, ours)
-        errors = (_error(found[n], p.points.gradient(o.term, n)) for n in found if _trained(p, n, o))
+        errors = (_error(found[n], p.exact(o, n)) for n in found if _trained(p, n, o))
         worst = max([worst, abs(ours.item() - float(p.points.value(o.term, {})[0])), *errors])
     return worst
 
@@ -288,7 +362,7 @@ def _trained(p: Program, name: str, o: Objective) -> bool:
     return f.group in o.groups and not f.fixed
 
 
-def _error(ours: Tensor | None, theirs: np.ndarray[Any, Any]) -> float:
+def _error(ours: Tensor | None, theirs: Array) -> float:
     """NaN counts as infinite."""
     found = np.zeros(()) if ours is None else ours.numpy()
     apart = np.abs(found.reshape(-1) - theirs.reshape(-1))

@@ -11,6 +11,7 @@ import numpy as np
 
 from schematic.calculus.tables import Tables
 from schematic.proof.claims import Array, Case
+from schematic.proof.points import points
 
 TENTHS = 10
 ATTEMPTS = 12  # random tables of a smaller size that are tried
@@ -35,9 +36,13 @@ class Counterexample:
 
 
 def counterexample(case: Case, error: float) -> Counterexample:
-    t, found = case.tables, {}
+    t, found, numbers = case.tables, {}, points(case.model, case.tables)
     for f in case.model.factors:
-        found[_density(f.name, (f.target,), f.parents)] = t.factors[f.name].array.tolist()
+        name = _density(f.name, (f.target,), f.parents)
+        if numbers.linear:
+            found[f"weights and bias of {name}"] = numbers.logits[f.name][0].tolist()
+        else:
+            found[name] = t.factors[f.name].array.tolist()
     found |= {f"p({name})": array.tolist() for name, array in t.priors.items()}
     found |= {_density("p_data", r.targets, r.given): r.array.tolist() for r in t.records}
     sizes = {v.name: case.sizes[v.name] for v in case.model.variables if v.type.kind != "domain"}

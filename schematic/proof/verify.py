@@ -25,7 +25,7 @@ from schematic.proof.claims import (
     steps_keep_their_value,
     unreached_terms_pass_no_gradient,
 )
-from schematic.proof.finite import finite, random_sizes, random_tables, uniform_priors
+from schematic.proof.finite import finite, kinds_kept, random_sizes, random_tables, uniform_priors
 from schematic.proof.shrink import Counterexample, counterexample, shrunk
 from schematic.proof.theorems import (
     active_adversary,
@@ -145,11 +145,22 @@ def random_cases(model: Model, count: int, seed: int) -> Iterator[Case]:
 
 
 def program_cases(model: Model, count: int, seed: int) -> Iterator[Case]:
-    """The same with two or three values a variable, and uniform priors, which are what a program draws from."""
+    """The same with two or three values a variable, and uniform priors, which are what a program draws from; every
+    other one keeps bits and numbers in [0, 1] as they are."""
     for i in range(count):
         rng = np.random.default_rng((seed, i, 1))
         sizes = _fitting(model, random_sizes(model, rng), CONFIGURATIONS // 30)
-        yield with_uniform_priors(random_case(model, sizes, rng))
+        case = with_uniform_priors(random_case(model, sizes, rng))
+        yield with_kinds(case, model) if i % 2 else case
+
+
+def with_kinds(case: Case, model: Model) -> Case:
+    """The case with the bits and the numbers in [0, 1] that the user's model has."""
+    kept = kinds_kept(model, case.sizes)
+    two = {v.name: case.sizes[v.name] if v.type.kind == "category" else 2 for v in kept.variables}
+    if two != case.sizes:
+        case = with_uniform_priors(random_case(model, two, np.random.default_rng(tuple(two.values()))))
+    return replace(case, model=kept)
 
 
 def with_uniform_priors(case: Case) -> Case:
