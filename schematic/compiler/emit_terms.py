@@ -219,7 +219,8 @@ class Writer:
         inner = next(t.weights[:depth] for t in self.update.terms if t.branch == s.branch and s.target in t.scores)
         log_prob = f"{self.call(s)}.log_prob({self.value(s.branch, s.target or '')})"
         code = f"score({' + '.join(parts)}, {log_prob})"
-        return item(f"{s.branch}: surrogate of {density_text(s.density)}", f"{self.reduced(code, inner, depth)}.mean()")
+        name = f"{s.branch}: surrogate of {density_text(s.density)} at {s.target}"
+        return item(name, f"{self.reduced(code, inner, depth)}.mean()")
 
 
 def _plain(c: Call) -> Call:

@@ -316,10 +316,16 @@ class _Summand:
         scores = tuple(
             k for k in self.above(direct) if self.drawn[k].how == "score" and self.trained(self.drawn[k])
         )
-        name = f"{self.branch.name}: {text(s.atom)}"
+        name = f"{self.branch.name}: {text(s.atom)}{self.inferred}"
         count = sum(t.name == name or t.name.startswith(f"{name} #") for t in before)
         shown = f"{name} #{count + 1}" if count else name
         return Term(shown, s.scale, self.branch.name, how, s.atom, left, right, masses, weights, axes, scores)
+
+    @property
+    def inferred(self) -> str:
+        """The component in a summand's name, where it is not the first."""
+        y = self.c.model.indicator
+        return f", {y.name}={y.type.values[self.s.component]}" if y and self.s.component else ""
 
     def _own(self, variable: str) -> Key:
         return self.c.key(variable, self.s.component)

@@ -162,3 +162,15 @@ def test_independent_enumerated_codes(program: Any, batch: Any) -> None:
     expected = sum(weight[:, z] * scored[z, chosen] for z in range(2)).mean()
     (value,) = [v for k, v in p.terms(draw, "theta").items() if "log p_θ(h | z)" in k]
     torch.testing.assert_close(value, expected)
+
+
+def test_every_component_has_its_own_surrogate(program: Any, batch: Any) -> None:
+    """An encoder that lacks y is drawn from once for each inferred domain."""
+    p = program(
+        "model M { x : category(3) = data  z : category(2) ~ Categorical  y : domain(fake, real)"
+        "  p_theta : z -> x  q_phi : x ~~> y  q_eta : x --> z gradient reinforce }"
+    )
+    terms = p.terms(p.draw(batch(p)), "eta")
+    assert sum("surrogate" in name for name in terms) == 4
+    assert {name.partition(": ")[0] for name in terms} == {"fake", "real"}
+    assert "fake: log p_θ(x | z)" in terms and "fake: log p_θ(x | z), y=real" in terms
