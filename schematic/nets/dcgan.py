@@ -26,13 +26,14 @@ def maps_of(size: Shape, width: int) -> list[int]:
 
 
 class DCGANBody(nn.Module):
-    """Halves images, then one layer: features (*leading, 4 * width)."""
+    """Halves images, then one layer; two of vectors alone: features (*leading, 4 * width)."""
 
     def __init__(self, inputs: tuple[Shape, ...], width: int) -> None:
         super().__init__()
         images = [shape for shape in inputs if len(shape) == 3]
         self.maps = ConvBody(inputs, tuple(maps_of(images[0][1:], width)), 4) if images else Join(inputs)
-        self.dense = MLPBody((self.maps.features,), (4 * width,))
+        layers = 1 if images else 2  # a second one between vectors and an image parts the classes of digits
+        self.dense = MLPBody((self.maps.features,), (4 * width,) * layers)
         self.features = self.dense.features
 
     def forward(self, *parents: Tensor, batch: Shape = ()) -> Tensor:
