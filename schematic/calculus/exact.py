@@ -9,13 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any, TypeAlias, assert_never
 
 import numpy as np
 
 from schematic.calculus.named import NOTHING, Array, Named, aligned, combined, stacked, summed, taken, weighed
 from schematic.calculus.tables import BATCH, Table, Tables, domain_sizes, numbers, random_tables, softmax
-from schematic.calculus.terms import KL, Add, Critic, Density, Expect, Log, Mass, Scale, Term, Where, densities
+from schematic.calculus.terms import (
+    KL,
+    Add,
+    Critic,
+    Density,
+    Expect,
+    Log,
+    LogMean,
+    Mass,
+    Normalized,
+    Scale,
+    Term,
+    Where,
+    densities,
+)
 from schematic.calculus.text import density_text, text
 
 __all__ = [
@@ -106,6 +121,12 @@ class _Evaluator:
                 return self._divergence(left, right, place, scope)
             case Expect(draws, body):
                 return self._expectation(draws, body, place, scope)
+            case LogMean():
+                return self._log_mean(term, place, scope)
+            case Normalized(k, _, _, body):
+                if k != 1:
+                    raise ValueError(f"{text(term)}: normalized weights are a surrogate, exact for one draw alone")
+                return self.value(body, place, scope)
             case Mass(d, body):
                 self._check(d, place, scope)
                 return combined(weighed, self.density(d, place, stopped=True), self.value(body, place, scope))
@@ -180,6 +201,22 @@ class _Evaluator:
         around = {k: v for k, v in place.items() if k not in first.targets}
         probability = self.density(first, around, stopped=first.kind == "blue")
         return summed(combined(weighed, probability, inner), open_)
+
+    def _log_mean(self, term: LogMean, place: Place, scope: frozenset[str]) -> Named:
+        """By every k-tuple of the joint draws."""
+        drawn = frozenset(t for d in term.draws for t in d.targets)
+        around = {k: v for k, v in place.items() if k not in drawn}
+        found = [self.value(term.body, around, scope | drawn), *(self.density(d, around) for d in term.draws)]
+        axes = tuple(a for a in dict.fromkeys(a for p in found for a in p.axes) if a not in drawn)
+        inner = tuple(a for a in dict.fromkeys(a for p in found for a in p.axes) if a in drawn)
+        arrays = np.broadcast_arrays(*(aligned(p, (*axes, *inner)) for p in found))
+        body, *chances = (a.reshape(*a.shape[: len(axes)], -1) for a in arrays)
+        chance = np.prod(np.broadcast_arrays(*chances), axis=0)
+        total = np.zeros(body.shape[:-1])
+        for places in product(range(body.shape[-1]), repeat=term.k):
+            at = list(places)
+            total = total + weighed(chance[..., at].prod(axis=-1), np.log(np.exp(body[..., at]).mean(axis=-1)))
+        return Named(axes, total)
 
     def _by_cases(
         self, d: Density, rest: tuple[Density, ...], body: Term, place: Place, scope: frozenset[str]

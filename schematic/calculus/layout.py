@@ -9,7 +9,20 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import assert_never
 
-from schematic.calculus.terms import KL, Add, Critic, Density, Expect, Log, Mass, Scale, Term, Where
+from schematic.calculus.terms import (
+    KL,
+    Add,
+    Critic,
+    Density,
+    Expect,
+    Log,
+    LogMean,
+    Mass,
+    Normalized,
+    Scale,
+    Term,
+    Where,
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +74,7 @@ COMMA = Mark(", ", r",\,")
 SPACE = Mark(" ", r"\,")
 BAR = Mark(" | ", r"\mid ")
 PARALLEL = Mark(" ‖ ", r"\,\Vert\,")
+OVER = Mark(" / ", "/")
 TILDE = Mark(" ~ ", r"\sim ")
 EQUALS = Mark(" = ", "=")
 IS = Mark("=", "=")
@@ -181,6 +195,13 @@ def _product(term: Term, depth: int) -> Row:
             inside = _product(body, depth) if isinstance(body, Expect) and body.draws else _bracket(body, depth)
             between = (SPACE,) if isinstance(body, Expect) and body.draws else ()
             return (*_expectations(draws), *between, *inside)
+        case LogMean(k, draws, body):
+            many = (*_listed(tuple(_sampled(d) for d in draws)), COMMA, Mark("i ≤ ", r"i\le "), _draws(k))
+            mean = (LOG, Mark("1/", "1/"), _draws(k), Mark(" Σᵢ exp", r"\,\textstyle\sum_{i}\exp"))
+            return (EXPECTATION, Script(many, wide=True), OPEN, *mean, *_bracket(body, depth + 1), CLOSE)
+        case Normalized(_, top, bottom, body):
+            ratio = (LEFT, *layout_density(top), OVER, *layout_density(bottom), RIGHT)
+            return (Mark("Σᵢ w̃ᵢ", r"\textstyle\sum_{i}\tilde{w}_{i}"), *ratio, SPACE, *_bracket(body, depth))
         case Mass(d, body):
             return (*layout_density(d), SPACE, *_product(body, depth))
         case Where(variable, values, _, body):
@@ -192,6 +213,10 @@ def _product(term: Term, depth: int) -> Row:
             return _bracket(term, depth)
         case _:
             assert_never(term)
+
+
+def _draws(k: int) -> Token:
+    return Number(Fraction(k)) if k else Mark("batch", r"\mathrm{batch}")
 
 
 def _critic(c: Critic) -> Row:

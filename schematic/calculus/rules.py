@@ -18,7 +18,9 @@ from schematic.calculus.terms import (
     Derivation,
     Expect,
     Log,
+    LogMean,
     Mass,
+    Normalized,
     Scale,
     Step,
     Term,
@@ -79,7 +81,9 @@ def tidy(term: Term) -> Term:
         case Add(terms):
             flat = tuple(u for t in terms for u in (t.terms if isinstance(t, Add) else (t,)))
             return flat[0] if len(flat) == 1 else Add(flat)
-        case Expect(_, body) | Mass(_, body) | Scale(_, body) | Where(_, _, _, body) if body == ZERO:
+        case Expect(body=Add(())) | Mass(body=Add(())) | Scale(body=Add(())):
+            return ZERO
+        case Where(body=Add(())) | Normalized(body=Add(())):
             return ZERO
         case Expect((), body) | Scale(1, body):
             return body
@@ -140,9 +144,7 @@ def places(draws: tuple[Density, ...]) -> dict[str, int]:
     return {t: i for i, d in enumerate(draws) for t in bound(d)}
 
 
-def trim(
-    draws: tuple[Density, ...], needed: Iterable[str], where: dict[str, int] | None = None
-) -> tuple[Density, ...]:
+def trim(draws: tuple[Density, ...], needed: Iterable[str], where: dict[str, int] | None = None) -> tuple[Density, ...]:
     """The draws on which the needed variables depend; a record keeps the fields that are needed.
 
     `where` is `places(draws)`, for a caller who trims the same draws often.
@@ -180,7 +182,7 @@ def _domain(term: Term, context: Context) -> Rewrite | None:
 
 def _cases(term: Term, context: Context) -> Rewrite | None:
     match term:
-        case Expect(draws):
+        case Expect(draws) | LogMean(_, draws):
             new: list[Density] = []
             for d in draws:
                 value = d.value(d.given[-1]) if d.kind == "cases" else None
@@ -233,11 +235,19 @@ def _plain(term: Term, context: Context) -> Rewrite | None:
             new: Term = Log(plain(d))
         case KL(left, right):
             new = KL(plain(left), plain(right))
-        case Expect(draws):
+        case Expect(draws) | LogMean(_, draws):
             new = replace(term, draws=tuple(plain(d) for d in draws))
         case _:
             return None
     return Rewrite(new) if new != term else None
+
+
+def _unweighed(term: Term, context: Context) -> Rewrite | None:
+    match term:
+        case Expect(draws, Normalized(body=body)) if term.branch is not None:
+            if not any(groups for groups in after(draws, {}, context).values()):
+                return Rewrite(replace(term, body=body))
+    return None
 
 
 def _reverse(term: Term, context: Context) -> Rewrite | None:
@@ -255,6 +265,8 @@ def _reverse(term: Term, context: Context) -> Rewrite | None:
             return Rewrite(Critic(form, new))
         case Mass(b, body) if (new := turned(b)) is not None:
             return Rewrite(Mass(new, body))
+        case Normalized(k, top, bottom, body) if (new := turned(top)) is not None:
+            return Rewrite(Normalized(k, new, bottom, body))
     return None
 
 
@@ -313,7 +325,7 @@ def _unreached(term: Term, context: Context) -> Rewrite | None:
                 return Add(tuple(visit(u, moved, wrap) for u in terms))
             case Expect(draws, body):
                 return replace(t, body=visit(body, after(draws, moved, context), lambda u: wrap(replace(t, body=u))))
-            case Mass(body=body) | Scale(body=body) | Where(body=body):
+            case Normalized(body=body) | Mass(body=body) | Scale(body=body) | Where(body=body):
                 return replace(t, body=visit(body, moved, lambda u: wrap(replace(t, body=u))))
             case _:
                 if reaching(t, moved, context):
@@ -367,6 +379,7 @@ RULES: tuple[Rule, ...] = (
     Rule("perfect", "q_*^r(y|x) puts all its mass on 1 - origin", "Lemma 2, Eq. 37", _perfect),
     Rule("degenerate", "log f(. | ., y=given) is fixed, without parameters: constant", "sections 3.2.2, 3.3",
          _degenerate),
+    Rule("unweighed", "importance weights are for samples that carry gradient", "Eq. 47", _unweighed),
     Rule("reverse", "q^r(y|x) = q(1-y|x)", "section 3.1", _reverse),
     Rule("logit", "s f at y=0 is -f", "s = 2y - 1", _logit),
     Rule("plain", "in its branch f(. | ., y=v) is written f(. | .)", "Eqs. 6, 18", _plain),

@@ -109,6 +109,28 @@ class Mass:
 
 
 @dataclass(frozen=True)
+class LogMean:
+    """E[log 1/k sum_i exp(body_i)] over k joint draws: the importance-weighted bound (Eq. 40)."""
+
+    k: int
+    draws: tuple[Density, ...]
+    body: Term
+
+
+@dataclass(frozen=True)
+class Normalized:
+    """sum_i w_i / (sum_j w_j) * body_i over k samples, w = top / bottom, which pass no gradient (Eqs. 22, 44).
+
+    k = 0: the batch. A surrogate: its gradient is meant, not its value.
+    """
+
+    k: int
+    top: Density
+    bottom: Density
+    body: Term
+
+
+@dataclass(frozen=True)
 class Scale:
     factor: Fraction | float
     body: Term
@@ -129,7 +151,7 @@ class Where:
     body: Term
 
 
-Term = Log | Critic | KL | Expect | Mass | Scale | Add | Where
+Term = Log | Critic | KL | Expect | LogMean | Normalized | Mass | Scale | Add | Where
 ZERO = Add(())
 
 
@@ -137,7 +159,9 @@ def children(term: Term) -> tuple[Term, ...]:
     match term:
         case Log() | Critic() | KL():
             return ()
-        case Expect(body=body) | Mass(body=body) | Scale(body=body) | Where(body=body):
+        case Expect(body=body) | LogMean(body=body) | Normalized(body=body) | Mass(body=body):
+            return (body,)
+        case Scale(body=body) | Where(body=body):
             return (body,)
         case Add(terms):
             return terms
@@ -148,7 +172,7 @@ def rebuild(term: Term, new: tuple[Term, ...]) -> Term:
     match term:
         case Log() | Critic() | KL():
             return term
-        case Expect() | Mass() | Scale() | Where():
+        case Expect() | LogMean() | Normalized() | Mass() | Scale() | Where():
             return replace(term, body=new[0])
         case Add():
             return Add(new)
@@ -163,7 +187,9 @@ def densities(term: Term) -> tuple[Density, ...]:
             own = (left, right)
         case Mass(d, _):
             own = (d,)
-        case Expect(draws, _):
+        case Normalized(_, top, bottom, _):
+            own = (top, bottom)
+        case Expect(draws, _) | LogMean(_, draws, _):
             own = tuple(e for d in draws for e in (d, *(c for case in d.cases for c in case)))
         case _:
             own = ()
@@ -186,7 +212,9 @@ def substitute(term: Term, variable: str, value: int) -> Term:
             return KL(at(left), at(right))
         case Mass(d, body):
             return Mass(at(d), substitute(body, variable, value))
-        case Expect(draws, body):
+        case Normalized(k, top, bottom, body):
+            return Normalized(k, at(top), at(bottom), substitute(body, variable, value))
+        case Expect(draws, body) | LogMean(_, draws, body):
             binding = (i for i, d in enumerate(draws) if variable in d.targets and d.value(variable) is None)
             again = next(binding, len(draws))
             inner = body if again < len(draws) else substitute(body, variable, value)
@@ -227,7 +255,7 @@ class Summand:
     """One term of an unfolded objective: scale * E_outer E_draws[ prod masses * atom ]. `scale` carries the sign.
 
     `branch` is that of the expectation: the domain's number (in reading 3 the origin), None where there is no
-    indicator. `term` names the model of a sum that it belongs to.
+    indicator. `term` names the model of a sum that it belongs to. `normalized` is (k, top, bottom) of `Normalized`.
     Reading 3 alone has `outer` draws, at theta_0, and the `component`, the y inferred from the outer sample;
     a variable among `draws` hides the outer one of its name.
     """
@@ -236,15 +264,20 @@ class Summand:
     outer: tuple[Density, ...]
     draws: tuple[Density, ...]
     masses: tuple[Density, ...]
-    atom: Log | Critic | KL
+    atom: Log | Critic | KL | LogMean
     branch: int | str | None = None
     component: int | None = None
     term: str = ""
+    normalized: tuple[int, Density, Density] | None = None
 
     @property
     def scored(self) -> Density:
-        """The density that the atom is a function of; of a KL the left one."""
-        return self.atom.left if isinstance(self.atom, KL) else self.atom.density
+        """The density that the atom is a function of: of a KL the left one, of a log-mean the first."""
+        match self.atom:
+            case Log(d) | Critic(_, d) | KL(d, _):
+                return d
+            case LogMean(_, _, body):
+                return densities(body)[0]
 
 
 @dataclass(frozen=True)

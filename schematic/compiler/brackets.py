@@ -65,19 +65,19 @@ def unpriced(g: Graph) -> tuple[Factor, ...]:
     )  # fmt: skip
 
 
-def open_y(g: Graph, brackets: dict[Branch, tuple[Entry, ...]]) -> tuple[Term, ...]:
-    """The entries of all branches as terms in an open y."""
+def open_y(g: Graph, brackets: dict[Branch, tuple[Entry, ...]], *, free: bool = False) -> tuple[Term, ...]:
+    """The entries of all branches as terms in an open y; `free`: without those that are degenerate in theirs."""
     lives: dict[Entry, list[Branch]] = {}
     for branch, entries in brackets.items():
         for e in entries:
             lives.setdefault(e, []).append(branch)
-    return tuple(_term(g, e, branches) for e, branches in lives.items())
+    return tuple(_term(g, e, branches, free) for e, branches in lives.items())
 
 
-def _term(g: Graph, e: Entry, branches: list[Branch]) -> Term:
+def _term(g: Graph, e: Entry, branches: list[Branch], free: bool) -> Term:
     log: Term = Log(e.density) if e.scale == 1 else Scale(e.scale, Log(e.density))
     missing = set(g.branches) - set(branches)
-    if g.y is None or not missing or missing == {e.density.fixed_at}:
+    if g.y is None or not missing or (missing == {e.density.fixed_at} and not free):
         return log
     live = tuple(b for b in branches if b is not None)
     reason = f"{e.owner.name} lives there" if e.owner.when is not None else f"{e.owner.name} is free there"

@@ -1,9 +1,9 @@
 """The one place that reads a graph into terms: semantics.md's readings, applied to arrows.
 
 Every objective starts in the paper's form, with the domain y open (Eqs. 4, 5, 15, 19, 23, 35), and is unfolded by
-the rules of `calculus.rules`. The readings stand beside: `sampled` (1, 2, 4), `weighed` (3), `asleep` (5);
-`branches` says who is drawn from what, `brackets` what a branch scores, `soundness` what has no answer. Nothing here
-knows a model by its name.
+the rules of `calculus.rules`. The readings stand beside: `sampled` (1, 2, 4), `weighed` (3), `asleep` (5),
+`importance` (6); `branches` says who is drawn from what, `brackets` what a branch scores, `soundness` what has no
+answer. Nothing here knows a model by its name.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from fractions import Fraction
 
 from schematic.calculus.rules import Context, derive, tidy
 from schematic.calculus.terms import Add, Density, Derivation, Objective, Scale, Step, Summand, Term
+from schematic.calculus.text import density_text
 from schematic.compiler.asleep import phase_term, phases
 from schematic.compiler.brackets import number, unpriced
 from schematic.compiler.branches import Graph, graph
+from schematic.compiler.importance import check_importance
 from schematic.compiler.sampled import judge_term, others_term
 from schematic.compiler.soundness import check_objectives, check_reading, check_warnings
 from schematic.compiler.summands import summands
@@ -34,6 +36,8 @@ def objectives(model: AnyModel, report: Report) -> tuple[Objective, ...]:
         return _added(model, report)
     g = graph(model)
     check_reading(g, report)
+    if model.importance is not None:
+        check_importance(g, report)
     if report.failed:
         return ()
     found = tuple(_objective(g, groups, start) for groups, start in _starts(g, report))
@@ -121,6 +125,10 @@ def _assumptions(g: Graph, side: Process, found: tuple[Summand, ...]) -> Iterato
         atom = s.scored
         if atom.kind == "blue" and side == "inference":
             yield "the discriminator classifies the origin, Eq. 50 for Eq. 49: the groups do not play one objective"
+        if s.normalized is not None:
+            yield "the weighed terms are a surrogate: their gradient is that of Eq. 47, their value is not a bound"
+            if atom.kind != "blue":
+                yield f"{density_text(atom)} does not enter the importance weights"
         if _is_grey(g, atom):
             yield f"{atom.target} is in [0, 1] and scored by cross-entropy, which is no density there: not a bound"
         for d in (*s.outer, *s.draws):

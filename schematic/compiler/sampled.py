@@ -6,6 +6,7 @@ from schematic.calculus.terms import Add, Term
 from schematic.compiler.brackets import bracket, open_y
 from schematic.compiler.branches import Graph, ancestral_sources, sources
 from schematic.compiler.forms import branch_draws, fooled, judged, mentioned_in, open_domain, passes, penalties, read
+from schematic.compiler.importance import log_mean, normalized, split
 from schematic.compiler.soundness import check_bracket, check_own_draws
 from schematic.compiler.weighed import outer_draws, weighed_term
 from schematic.core.diagnostics import Report
@@ -47,4 +48,7 @@ def others_term(g: Graph, side: Process, report: Report) -> Term:
     body = [*open_y(g, entries), *(fooled(g, f) for f in g.blue)]
     wants = {b: (*_judged_by(g, g.blue), *read(g, [e.density for e in entries[b]])) for b in g.branches}
     cases = [branch_draws(g, b, wants[b], mentioned_in(g, body, b), passes, report) for b in g.branches]
-    return open_domain(g, cases, body)
+    k = g.model.importance
+    if k is not None and g.y is None:
+        return log_mean(k, *split(g, cases[0]), body)
+    return open_domain(g, cases, body if k is None else [normalized(g, k, body)])

@@ -6,7 +6,20 @@ from dataclasses import replace
 from fractions import Fraction
 
 from schematic.calculus.rules import needs, places, trim
-from schematic.calculus.terms import KL, Add, Critic, Density, Expect, Log, Mass, Scale, Summand, Term
+from schematic.calculus.terms import (
+    KL,
+    Add,
+    Critic,
+    Density,
+    Expect,
+    Log,
+    LogMean,
+    Mass,
+    Normalized,
+    Scale,
+    Summand,
+    Term,
+)
 
 
 def summands(term: Term, weighed: bool) -> list[Summand]:
@@ -28,7 +41,9 @@ def summands(term: Term, weighed: bool) -> list[Summand]:
                 inner = (*s.draws, *drawn)
                 at = s.branch if branch is None or weighed else branch
                 visit(body, replace(s, draws=inner, branch=at), (where[0], places(inner)))
-            case Log() | Critic() | KL():
+            case Normalized(k, top, bottom, body):
+                visit(body, replace(s, normalized=(k, top, bottom)), where)
+            case Log() | Critic() | KL() | LogMean():
                 here = replace(s, atom=t)
                 component = _component_of(s) if weighed and here.scored.kind != "blue" else None
                 found.append(_trimmed(replace(here, component=component), *where))
@@ -53,5 +68,6 @@ def _trimmed(s: Summand, outer: dict[str, int], inner: dict[str, int]) -> Summan
     draws = trim(s.draws, wanted, inner)
     bound_inside = {t for d in draws for t in d.targets}
     above = {v for d in draws for v in d.given} | wanted
-    weighed = {v for m in s.masses for v in m.given}
+    ratios = () if s.normalized is None else s.normalized[1:]
+    weighed = {v for m in (*s.masses, *ratios) for v in m.given}
     return replace(s, draws=draws, outer=trim(s.outer, (above - bound_inside) | weighed, outer))

@@ -17,6 +17,7 @@ from schematic.compiler.forms import (
     read,
     with_mentioned,
 )
+from schematic.compiler.importance import log_mean, split
 from schematic.compiler.soundness import check_bracket, generated_twice, unsourced
 from schematic.core.diagnostics import Report
 from schematic.graph.model import Factor
@@ -46,7 +47,8 @@ def weighed_term(g: Graph, report: Report) -> Term:
     entries = {y: bracket(g, y, parts[y].source, frozenset()) for y in g.branches}
     for y in g.branches:
         check_bracket(g, y, parts[y].source, report)
-    body = list(open_y(g, entries))
+    k = g.model.importance
+    body = list(open_y(g, entries, free=k is not None))
     mentioned = {y: mentioned_in(g, body, y) for y in g.branches}
     inner = [_inner(g, y, parts[y], read(g, [e.density for e in entries[y]]), mentioned[y], report) for y in g.branches]
     asked = {*(v for names in mentioned.values() for v in names), *(v for case in inner for d in case for v in d.given)}
@@ -54,7 +56,12 @@ def weighed_term(g: Graph, report: Report) -> Term:
     outer = [outer_draws(g, o or 0, frozenset(carried), report) for o in g.branches]
     reads = (*g.parents(b), origin) if b.perfect else g.parents(b)
     weigher = replace(blue_density(g, b), given=reads, reverse=True, perfect=b.perfect, temperature=b.temperature)
-    inside = Expect((weigher, *_inner_cases(g, inner)), Add(tuple(body)))
+    if k is None:
+        inside: Term = Expect((weigher, *_inner_cases(g, inner)), Add(tuple(body)))
+    else:
+        once, many = zip(*(split(g, case) for case in inner), strict=True)
+        inner_mean = log_mean(k, _inner_cases(g, list(once)), _inner_cases(g, list(many)), body)
+        inside = Expect((weigher,), inner_mean)
     constant = Scale(Fraction(-1), KL(weigher, Density("indicator", "p", None, (g.y,), domains=g.domains)))
     return open_domain(g, outer, [inside, constant], y=origin, stopped=True)
 
