@@ -54,9 +54,10 @@ def packages(requirements: list[str]) -> set[str]:
     return {re.split(r"[<>=;\[ ]", line)[0] for line in requirements}
 
 
-MODULES = {"pyro-ppl": "pyro"}
+MODULES = {"pyro-ppl": "pyro", "pillow": "PIL"}
 NEEDED = packages(PROJECT["project"]["dependencies"])
-TOOLS = packages(PROJECT["project"]["optional-dependencies"]["test"])
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+TOOLS, ASKED_FOR = packages(EXTRAS["test"]), packages(EXTRAS["images"])
 
 
 def modules(names: set[str]) -> set[str]:
@@ -68,7 +69,7 @@ def test_every_import_is_a_dependency() -> None:
     tests = sorted((ROOT / "tests").rglob("*.py")) + sorted((ROOT / "benchmarks").rglob("*.py"))
     ours = {"schematic", "tests", "benchmarks"} | set(sys.stdlib_module_names)
     own = {f.stem for f in tests}
-    for files, known in ((FILES, modules(NEEDED) | ours), (tests, modules(NEEDED | TOOLS) | ours | own)):
+    for files, known in ((FILES, modules(NEEDED | ASKED_FOR) | ours), (tests, modules(NEEDED | TOOLS) | ours | own)):
         used = {m.split(".")[0]: str(file) for file in files for m in imports(file, top_only=False)}
         assert not {m: f for m, f in used.items() if m not in known}
 
