@@ -1,55 +1,112 @@
-"""A model's data: its sets fitted to its fields, on the device when they fit there, and batches drawn from them."""
+"""A model's data: its sets, read, fitted to its fields, and on the device when they fit there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
+from schematic.core.names import did_you_mean
+from schematic.runtime import partial as partly
 from schematic.runtime.errors import RunError
-from schematic.runtime.fields import Field, Shape, fit
-from schematic.runtime.sources import RawSet, bindings, read
+from schematic.runtime.fields import GREY, Field, Shape, fit, white_of
+from schematic.runtime.reading import read
+from schematic.runtime.sources import OPTIONS, Data, Source, bound, parse
+from schematic.runtime.splits import SPLITS, RawSet, Split
 
 Batch = dict[str, Tensor]
+Masks = Mapping[Split, partly.Mask]
 RESIDENT = 0.5  # of an accelerator's free memory may be taken by the data
+PARTIAL = 't : category(10) = data("label") partial'
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """One set's tensors by the model's field names ("horses/image"), (records, *event shape), and their origin."""
+    """One set's tensors by the model's field names ("horses/image"), (records, *event shape), and their origin.
+
+    A field of which some records are known has beside it a mask, `label_observed` (records,). `dynamic` are the
+    fields whose training part holds grey values, of which a batch draws bits. `notes` tell what was done to the set.
+    """
 
     name: str
     origin: str
     train: Batch
     test: Batch
+    validation: Batch = field(default_factory=dict)
+    dynamic: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def records(self) -> int:
         return len(next(iter(self.train.values())))
 
+    def __str__(self) -> str:
+        """What a run's log says of it."""
+        splits = {s: getattr(self, s) for s in SPLITS}
+        sizes = ", ".join(f"{len(next(iter(part.values())))} {split}" for split, part in splits.items() if part)
+        return "; ".join((f"{self.origin}: {sizes} records", *self.notes))
+
     def to(self, device: torch.device) -> DataSet:
-        move = {split: {f: t.to(device) for f, t in getattr(self, split).items()} for split in ("train", "test")}
-        return DataSet(self.name, self.origin, move["train"], move["test"])
+        train, test, validation = (
+            {f: t.to(device) for f, t in part.items()} for part in (self.train, self.test, self.validation)
+        )
+        return replace(self, train=train, test=test, validation=validation)
+
+
+# --- what a model reads -----------------------------------------------------------------------------------
+
+
+def sources(
+    fields: Mapping[str, Shape],
+    kinds: Mapping[str, str],
+    partial: Collection[str],
+    *settings: Data | None,
+    labels: str = "",
+    binarize: str = "",
+) -> tuple[tuple[str, str], ...]:
+    """(set, source) for each set that a model reads, written out in full; later settings go before earlier ones.
+
+    `labels` is for the sets with a partial field, `binarize` for those with grey ones. Raises RunError.
+    """
+    for option, value in (("labels", labels), ("binarize", binarize)):
+        if value and not OPTIONS[option].holds(value):
+            raise RunError(f"--{option} {value}: write {OPTIONS[option].words}")
+    found = {name: parse(text) for name, text in bound((_set(f) for f in fields), *settings).items()}
+    grey = [f for f in fields if kinds.get(f) in GREY]
+    if labels and not partial:
+        raise RunError(f"--labels {labels}: no variable of the model is `partial`", PARTIAL)
+    if binarize and not grey:
+        raise RunError(f"--binarize {binarize}: the model reads no binary or unit field")
+    if labels:
+        found |= {_set(f): replace(found[_set(f)], labels=labels) for f in partial}
+    if binarize:
+        found |= {_set(f): replace(found[_set(f)], binarize=binarize) for f in grey}  # type: ignore[arg-type]
+    return tuple((name, str(source)) for name, source in found.items())
+
+
+def _set(field: str) -> str:
+    return field.rpartition("/")[0]
 
 
 def load(
-    data: str | Sequence[tuple[str, str]], fields: Mapping[str, Shape], kinds: Mapping[str, str] | None = None
+    data: Data,
+    fields: Mapping[str, Shape],
+    kinds: Mapping[str, str] | None = None,
+    partial: Collection[str] = (),
 ) -> tuple[DataSet, ...]:
     """The sets that a model reads, fitted to its FIELDS. Raises RunError with everything that was found wrong."""
-    wanted: dict[str, list[str]] = {}
-    for name in fields:
-        wanted.setdefault(name.rpartition("/")[0], []).append(name)
-    sources = bindings(data, wanted)
-    sets, errors = [], []
-    for name, names in wanted.items():
+    wanted: dict[str, list[Field]] = {}
+    for name, shape in fields.items():
+        wanted.setdefault(_set(name), []).append(Field(name, tuple(shape), (kinds or {}).get(name, "")))
+    texts = bound(wanted, data)
+    sets, errors = list[DataSet](), list[RunError]()
+    for name, members in wanted.items():
         try:
-            raw = read(sources[name], [n.rpartition("/")[2] for n in names])
-            sets.append(_fitted(name, raw, [Field(n, tuple(fields[n]), (kinds or {}).get(n, "")) for n in names]))
+            sets.append(_fitted(name, parse(texts[name]), members, partial))
         except RunError as e:
-            errors.append(e)
+            errors.append(RunError(f"set `{name}`: {e.message}", e.help) if name else e)
     if len(errors) == 1:
         raise errors[0]
     if errors:
@@ -57,73 +114,105 @@ def load(
     return tuple(sets)
 
 
-def _fitted(name: str, raw: RawSet, fields: Sequence[Field]) -> DataSet:
+def _fitted(name: str, source: Source, fields: Sequence[Field], partial: Collection[str]) -> DataSet:
+    _check_options(source, fields, partial)
+    raw = read(source, [f.array for f in fields], [f.array for f in fields if f.kind == "category"])
+    parts: dict[Split, Batch] = {split: {} for split in SPLITS}
+    notes: list[str] = []
+    for f in fields:
+        masks: Masks = _masks(raw, source, f) if f.name in partial else {}
+        tensors = _tensors(raw, source, f, masks)
+        for split, values in tensors.items():
+            parts[split][f.name] = values
+            if masks:
+                parts[split][f"{f.name}_observed"] = torch.from_numpy(masks[split])
+        notes += _notes(source, f, masks)
     origin = f"set `{name}` ({raw.origin})" if name else f"set {raw.origin}"
-    splits: dict[str, Batch] = {}
-    for split, arrays in (("train", raw.train), ("test", raw.test)):
-        splits[split] = {f.name: fit(arrays[f.name.rpartition("/")[2]], f, origin, raw.white) for f in fields}
-        counts = {f: len(t) for f, t in splits[split].items()}
-        if len(set(counts.values())) > 1:
-            numbers = ", ".join(f"{f} {n}" for f, n in counts.items())
-            raise RunError(f"{origin}: fields have different numbers of records in the {split} split: {numbers}")
-    return DataSet(name, origin, splits["train"], splits["test"])
+    dynamic = tuple(f.name for f in fields if source.binarize == "dynamic" and f.kind in GREY)
+    return DataSet(name, origin, parts["train"], parts["test"], parts["validation"], dynamic, tuple(notes))
+
+
+def _check_options(source: Source, fields: Sequence[Field], partial: Collection[str]) -> None:
+    """Raises RunError for options that none of the fields can have."""
+    known = [f.array for f in fields]
+    for array, _ in source.arrays:
+        if array not in known:
+            others = f"fields: {', '.join(known)}; options: {', '.join(OPTIONS)}"
+            raise RunError(
+                f"`#{array}=`: neither an option, nor a field that the model reads of {source.path}",
+                did_you_mean(array, [*known, *OPTIONS]) or others,
+            )
+    if source.labels and not any(f.name in partial for f in fields):
+        raise RunError(f"labels={source.labels}: the model reads no `partial` field of {source.path}", PARTIAL)
+    if source.binarize and not any(f.kind in GREY for f in fields):
+        raise RunError(f"binarize={source.binarize}: the model reads no binary or unit field of {source.path}")
+
+
+def _masks(raw: RawSet, source: Source, f: Field) -> Masks:
+    """Which records of a partial field are observed: all that are known, of training records those that are asked."""
+    masks: dict[Split, partly.Mask] = {split: partly.known(arrays[f.array], f) for split, arrays in raw.splits()}
+    if source.labels:
+        where = f"{raw.origin}: field `{f.name}`"
+        masks["train"] = partly.chosen(raw.train[f.array], masks["train"], f, source.labels, source.seed, where)
+    return masks
+
+
+def _tensors(raw: RawSet, source: Source, f: Field, masks: Masks) -> dict[Split, Tensor]:
+    """The field's tensor by split: as it is in the file, or bits drawn from its grey values."""
+    bits = source.binarize if f.kind in GREY else ""
+    grey = replace(f, kind="unit") if bits else f
+    white = raw.white or white_of(raw.train[f.array], grey, raw.origin)
+    found: dict[Split, Tensor] = {}
+    for i, (split, arrays) in enumerate(raw.splits()):
+        array = arrays[f.array]
+        array = partly.filled(array, masks[split], f) if masks else array
+        values = fit(array, grey, raw.origin, white)
+        if bits and not (bits == "dynamic" and split == "train"):
+            values = torch.bernoulli(values, generator=torch.Generator().manual_seed(len(SPLITS) * source.seed + i))
+        found[split] = values
+    return found
+
+
+def _notes(source: Source, f: Field, masks: Masks) -> list[str]:
+    notes = []
+    if masks:
+        seen, records = int(masks["train"].sum()), len(masks["train"])
+        drawn = f", drawn class by class with seed {source.seed}" if source.labels else ""
+        notes.append(f"`{f.name}` is observed in {seen} of {records} training records{drawn}")
+    if source.binarize and f.kind in GREY:
+        when = {"dynamic": "afresh for every training batch, once for held-out records", "fixed": "once"}
+        notes.append(f"`{f.name}` is bits drawn from its grey values, {when[source.binarize]}, with seed {source.seed}")
+    return notes
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Records {"image", "label"} for a classifier, in the two splits that every set has."""
+
+    train: Batch
+    test: Batch
+
+
+def labelled(data: Data, image: Field, sets: Collection[str]) -> Labelled:
+    """The records of an image field's set with all their known labels, which the model may not read.
+
+    `sets` are those of the model. Raises RunError where the set has no labels.
+    """
+    source = parse(bound(sets, data)[_set(image.name)])
+    raw = read(source, [image.array, "label"], ["label"])
+    classes = 1 + int(max(arrays["label"].max() for _, arrays in raw.splits()))
+    label = Field("label", (classes,), "category")
+    masks = {split: partly.known(arrays["label"], label) for split, arrays in raw.splits()}
+    train, test = ({f: a[masks[s]] for f, a in arrays.items()} for s, arrays in raw.splits() if s != "validation")
+    raw = replace(raw, train=train, test=test, validation={})
+    images = _tensors(raw, replace(source, binarize=source.binarize and "fixed"), image, {})
+    labels = _tensors(raw, source, label, {})
+    return Labelled(*({"image": images[s], "label": labels[s]} for s in images))
 
 
 def place(sets: Sequence[DataSet], device: torch.device) -> tuple[DataSet, ...]:
     """The sets on the device if they take at most RESIDENT of its free memory, else where they are."""
-    size = sum(t.nbytes for s in sets for split in (s.train, s.test) for t in split.values())
+    size = sum(t.nbytes for s in sets for split in SPLITS for t in getattr(s, split).values())
     if device.type == "cuda" and size > RESIDENT * torch.cuda.mem_get_info(device)[0]:
         return tuple(sets)
     return tuple(s.to(device) for s in sets)
-
-
-class Stream:
-    """Endless batches of one set: a fresh permutation each time round, the last partial batch dropped."""
-
-    def __init__(self, records: Batch, batch: int, device: torch.device, generator: torch.Generator) -> None:
-        self.records, self.batch, self.device, self.generator = records, batch, device, generator
-        self.home = next(iter(records.values())).device
-        self.count = len(next(iter(records.values())))
-        self.order = torch.empty(0, dtype=torch.long, device=self.home)
-        self.at = 0
-
-    def __iter__(self) -> Stream:
-        return self
-
-    def __next__(self) -> Batch:
-        if self.at + self.batch > len(self.order):
-            where = self.generator.device
-            self.order = torch.randperm(self.count, generator=self.generator, device=where).to(self.home)
-            self.at = 0
-        index = self.order[self.at : self.at + self.batch]
-        self.at += self.batch
-        return {f: t.index_select(0, index).to(self.device, non_blocking=True) for f, t in self.records.items()}
-
-
-class Batches:
-    """Batches over all sets: different sets are drawn independently (semantics.md, "Sampling a branch")."""
-
-    def __init__(self, sets: Sequence[DataSet], batch: int, device: torch.device, generator: torch.Generator) -> None:
-        small = next((s for s in sets if s.records < batch), None)
-        if small is not None:
-            raise RunError(
-                f"{small.origin} has {small.records} training records, fewer than a batch of {batch}",
-                f"--batch {small.records}",
-            )
-        self.streams = tuple(Stream(s.train, batch, device, generator) for s in sets)
-        self.per_epoch = max((s.records // batch for s in sets), default=1)
-
-    def __iter__(self) -> Batches:
-        return self
-
-    def __next__(self) -> Batch:
-        return {f: t for stream in self.streams for f, t in next(stream).items()}
-
-    def state(self) -> list[dict[str, Any]]:
-        """Where each stream stands, for a checkpoint."""
-        return [{"order": stream.order, "at": stream.at} for stream in self.streams]
-
-    def load_state(self, states: Sequence[Mapping[str, Any]]) -> None:
-        """Puts each stream back where it stood."""
-        for stream, state in zip(self.streams, states, strict=True):
-            stream.order, stream.at = state["order"].to(stream.home), int(state["at"])

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
-from schematic.runtime import classifier
+from schematic.runtime import classifier, data
 from schematic.runtime.classifier import Figures
 from schematic.runtime.data import Batch
 from schematic.runtime.errors import RunError
-from schematic.runtime.fields import Field, fit
+from schematic.runtime.fields import Field
 from schematic.runtime.pictures import is_image
 from schematic.runtime.program import Program, instantiate
 from schematic.runtime.sample import Trained, reload
 from schematic.runtime.samples import generate, records, seeded
-from schematic.runtime.sources import bindings, read
 
 CPU = torch.device("cpu")
 CHUNK = 500  # records at a time
@@ -97,18 +95,7 @@ def labelled(trained: Trained) -> tuple[str, Batch, Batch] | None:
 
 def labelled_set(trained: Trained, field: str) -> tuple[Batch, Batch]:
     """The records of an image field's set with their labels. Raises RunError where it has none."""
-    program, source = trained.program, trained.config["data"]
-    pairs = source if isinstance(source, str) else [tuple(pair) for pair in source]
-    name, _, image = field.rpartition("/")
-    sets = [f.rpartition("/")[0] for f in program.FIELDS]
-    raw = read(bindings(pairs, sets)[name], [image, "label"])
-    classes = int(max(raw.train["label"].max(), raw.test["label"].max())) + 1
-    fields = {
-        "image": (image, Field(field, program.FIELDS[field], program.TYPES[field])),
-        "label": ("label", Field("label", (classes,), "category")),
-    }
-
-    def split(arrays: Mapping[str, object]) -> Batch:
-        return {key: fit(arrays[array], f, raw.origin, raw.white) for key, (array, f) in fields.items()}  # type: ignore[arg-type]
-
-    return split(raw.train), split(raw.test)
+    program = trained.program
+    image = Field(field, program.FIELDS[field], program.TYPES[field])
+    found = data.labelled(trained.data, image, [f.rpartition("/")[0] for f in program.FIELDS])
+    return found.train, found.test

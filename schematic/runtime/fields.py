@@ -13,6 +13,7 @@ from schematic.runtime.errors import RunError
 from schematic.runtime.idx import Array
 
 Shape = tuple[int, ...]
+GREY = ("unit", "binary")  # the types that grey values, and bits drawn from them, can have
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,11 @@ class Field:
     name: str
     shape: Shape
     kind: str = ""
+
+    @property
+    def array(self) -> str:
+        """Its name in its set: `image` of `horses/image`."""
+        return self.name.rpartition("/")[2]
 
 
 def fit(array: Array, field: Field, origin: str, white: float = 255.0) -> Tensor:
@@ -41,6 +47,24 @@ def fit(array: Array, field: Field, origin: str, white: float = 255.0) -> Tensor
     values = _scale(array, field, white)
     _check(values, field, where)
     return torch.from_numpy(np.ascontiguousarray(values))
+
+
+def white_of(array: Array, field: Field, origin: str) -> float:
+    """The whole number that means 1 where the source does not say: 255 of bytes that reach the upper half, 1 of bits.
+
+    The larger one of a binary field's two. Raises RunError where none of it is clear.
+    """
+    if array.dtype.kind not in "ui" or field.kind not in GREY or not array.size:
+        return 255.0
+    low, high = int(array.min()), int(array.max())
+    if high <= 1 or field.kind == "binary":
+        return float(max(high, 1))
+    if not 128 <= high <= 255:
+        raise RunError(
+            f"{origin}: field `{field.name}` has whole numbers from {low} to {high}: which of them means 1?",
+            f"#white={high} after the source's name says it",
+        )
+    return 255.0
 
 
 def _classes(array: Array, field: Field) -> bool:
@@ -95,7 +119,7 @@ def _check(values: Array, field: Field, where: str) -> None:
     """Raises RunError where a value is not finite or not of the field's type."""
     checks = {
         "unit": (lambda v: (v >= 0) & (v <= 1), "from 0 to 1", "scale them, or declare real(...)"),
-        "binary": (lambda v: (v == 0) | (v == 1), "0 or 1", "declare unit(...) for values between, or round them"),
+        "binary": (lambda v: (v == 0) | (v == 1), "0 or 1", "--binarize draws bits from grey values"),
     }
     finite, holds, help = (np.isfinite, "finite", "")
     for test, says, mend in ((finite, holds, help), checks.get(field.kind, (finite, holds, help))):

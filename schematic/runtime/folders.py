@@ -110,5 +110,5 @@ def _stack(folder: Path, files: list[Path], images: list[Array], steps: tuple[St
     for file, image in zip(files, images, strict=True):
         if image.shape != images[0].shape:
             sizes = [f"{p} is {i.shape[1]}x{i.shape[2]}" for p, i in ((files[0], images[0]), (file, image))]
-            raise RunError(f"{where}: pictures of different sizes: {sizes[0]}, {sizes[1]}", "add #crop=square#resize=32")
+            raise RunError(f"{where}: different sizes: {sizes[0]}, {sizes[1]}", "add #crop=square#resize=32")
     return np.stack(images)

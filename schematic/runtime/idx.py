@@ -22,7 +22,7 @@ SPLITS = {"train": ("train",), "test": ("t10k", "test")}
 
 
 def decode(data: bytes, where: object) -> Array:
-    """An array from the bytes of an IDX file. Raises RunError, naming `where`, if they are not one, or not all of one."""
+    """An array from the bytes of an IDX file. Raises RunError where they are not one, or not all."""
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in TYPES or not data[3]:
         raise RunError(f"{where}: not an IDX file (its first four bytes are {data[:4]!r})")
     rank, start = data[3], 4 + 4 * data[3]

@@ -53,7 +53,7 @@ def decode(data: bytes) -> dict[str, Array]:
 
 
 def _elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
-    """(type, bytes) of each element. A small one holds its length in its type's upper half, and its bytes in the tag."""
+    """(type, bytes) of each element. A small one has its length in its type's upper half and its bytes in the tag."""
     at = 0
     while at < len(data):
         kind, length = struct.unpack_from(f"{order}II", data, at)

@@ -12,10 +12,10 @@ from schematic.core.version import VERSION
 from schematic.graph.model import Optimizer, Train
 from schematic.runtime import device as devices
 from schematic.runtime import optim
-from schematic.runtime.data import Batches, DataSet, load, place
+from schematic.runtime.batches import Batches
+from schematic.runtime.data import DataSet, load, place, sources
 from schematic.runtime.errors import RunError
-from schematic.runtime.program import Program, instantiate, load_class
-from schematic.runtime.sources import anchored
+from schematic.runtime.program import Program, instantiate, load_class, partial_fields
 from schematic.runtime.step import Trainer, init
 
 BATCH = 64
@@ -34,6 +34,8 @@ class Settings:
     batch: int | None = None
     seed: int = 0
     optimizers: tuple[tuple[str, Optimizer], ...] = ()
+    labels: str = ""  # the share of its training records that a partial field is observed in
+    binarize: str = ""  # "fixed" or "dynamic"
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,9 @@ def prepare(text: str, block: Train, asked: Settings) -> Plan:
     device = devices.choose(asked.device)
     cls: Any = load_class(text, "program.py")
     optimizers = optim.resolve(cls.GROUPS, bool(cls.ADVERSARIAL), block.optimizers, asked.optimizers)
-    source = asked.data or block.data or "digits"
-    sets = place(load(source, cls.FIELDS, cls.TYPES), device)
+    partial = partial_fields(cls)
+    data = sources(cls.FIELDS, cls.TYPES, partial, block.data, asked.data, labels=asked.labels, binarize=asked.binarize)
+    sets = place(load(data, cls.FIELDS, cls.TYPES, partial), device)
     if not sets:
         raise RunError("the model reads no data", "it learns from a variable with `= data(...)`")
     size = asked.batch or block.batch or min(BATCH, *(s.records for s in sets))
@@ -70,8 +73,8 @@ def prepare(text: str, block: Train, asked: Settings) -> Plan:
     steps = length(batches.per_epoch, bool(cls.ADVERSARIAL), block, asked)
     config = {
         "model": cls.__name__,
-        "data": anchored(source, [field.rpartition("/")[0] for field in cls.FIELDS]),
-        "sets": {s.name: s.origin for s in sets},
+        "data": data[0][1] if data[0][0] == "" and len(data) == 1 else data,
+        "sets": {s.name: str(s) for s in sets},
         "device": str(device),
         "seed": asked.seed,
         "batch": size,

@@ -40,6 +40,12 @@ class Program(Protocol):
     def to(self, device: torch.device) -> Any: ...
 
 
+def partial_fields(program: object) -> tuple[str, ...]:
+    """PARTIAL, the fields that only some records have; a batch says which ones in `FIELD_observed`. Absent: none."""
+    fields: tuple[str, ...] = getattr(program, "PARTIAL", ())
+    return fields
+
+
 def load_class(text: str, origin: str) -> type[nn.Module]:
     """The emitted class of a program's text; `origin` names it in errors.
 

@@ -15,8 +15,9 @@ from schematic.runtime import folder
 from schematic.runtime.data import DataSet, load
 from schematic.runtime.errors import RunError
 from schematic.runtime.folder import Run
-from schematic.runtime.program import Program, instantiate, load_class
+from schematic.runtime.program import Program, instantiate, load_class, partial_fields
 from schematic.runtime.samples import Values, files, generate, records
+from schematic.runtime.sources import Data
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,15 @@ class Trained:
     config: Mapping[str, Any]
     device: torch.device
 
+    @property
+    def data(self) -> Data:
+        """The sources of its sets."""
+        source = self.config["data"]
+        return source if isinstance(source, str) else [(str(name), str(text)) for name, text in source]
+
     def sets(self) -> tuple[DataSet, ...]:
         """The data that it was trained on. Raises RunError where they are no longer there."""
-        source = self.config["data"]
-        pairs = source if isinstance(source, str) else [(str(name), str(text)) for name, text in source]
-        return load(pairs, self.program.FIELDS, self.program.TYPES)
+        return load(self.data, self.program.FIELDS, self.program.TYPES, partial_fields(self.program))
 
 
 def reload(run: Path, device: str = "auto") -> Trained:

@@ -23,17 +23,30 @@ Data = str | Sequence[tuple[str, str]]
 Kind = Literal["digits", "idx", "npz", "cifar10", "svhn", "images"]
 Binarize = Literal["", "fixed", "dynamic"]
 
-SIZE = r"[1-9]\d*(x[1-9]\d*)?"
+SIZE = r"[1-9]\d{0,3}(x[1-9]\d{0,3})?"
 STEPS = ("crop", "resize", "channels")
-OPTIONS = {  # the form of each option's value, and its words
-    "crop": (rf"{SIZE}|square", "20, 20x16 (height x width) or square"),
-    "resize": (SIZE, "16 or 16x12 (height x width)"),
-    "channels": ("[13]", "1 or 3"),
-    "white": (r"[1-9]\d*", "the whole number that means 1, as 16"),
-    "binarize": ("fixed|dynamic", "fixed or dynamic"),
-    "labels": (SHARE.pattern, "a share, 1%, or a number of records, 600"),
-    "validation": (SHARE.pattern, "a share, 10%, or a number of records, 5000"),
-    "seed": (r"\d{1,9}", "a whole number"),
+
+
+@dataclass(frozen=True)
+class Option:
+    """The form of an option's value, and its words."""
+
+    pattern: str
+    words: str
+
+    def holds(self, value: str) -> bool:
+        return re.fullmatch(self.pattern, value) is not None
+
+
+OPTIONS = {
+    "crop": Option(rf"{SIZE}|square", "20, 20x16 (height x width) or square"),
+    "resize": Option(SIZE, "16 or 16x12 (height x width)"),
+    "channels": Option("[13]", "1 or 3"),
+    "white": Option(r"[1-9]\d{0,8}", "the whole number that means 1, as 16"),
+    "binarize": Option("fixed|dynamic", "fixed or dynamic"),
+    "labels": Option(SHARE, "a share, 1%, or a number of records, 600"),
+    "validation": Option(SHARE, "a share, 10%, or a number of records, 5000"),
+    "seed": Option(r"\d{1,9}", "a whole number"),
 }
 
 
@@ -69,10 +82,8 @@ def parse(text: str) -> Source:
         name, _, value = option.partition("=")
         if not (name and value):
             raise RunError(f"`#{option}` is no option of a source", "write #NAME=VALUE, as in idx:mnist#crop=20")
-        if name in OPTIONS:
-            pattern, words = OPTIONS[name]
-            if not re.fullmatch(pattern, value):
-                raise RunError(f"`#{option}`: `{name}` is {words}")
+        if name in OPTIONS and not OPTIONS[name].holds(value):
+            raise RunError(f"`#{option}`: write {OPTIONS[name].words}")
         if name in values or name in dict(arrays):
             raise RunError(f"`#{name}` is written twice in {text}")
         if name in STEPS:
@@ -141,7 +152,7 @@ def _kind(path: Path) -> Kind:
     if kind or folders.is_folder(path):
         return kind or "images"
     raise RunError(
-        f"{path}: a folder without IDX files (train-images-idx3-ubyte.gz), data_batch_1.bin, train_32x32.mat or pictures"
+        f"{path}: a folder without IDX files (train-images-idx3-ubyte), data_batch_1.bin, train_32x32.mat or pictures"
     )
 
 

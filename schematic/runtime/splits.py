@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -15,6 +14,7 @@ from schematic.runtime.idx import Array
 Arrays = dict[str, Array]
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+SHARE = r"\d{1,3}(\.\d+)?%|[1-9]\d{0,8}"  # of the records, or a number of them
 TEST_SHARE = 5  # one in so many records is held out of a set that comes without a test split
 
 
@@ -35,7 +35,10 @@ class RawSet:
 
     def changed(self, change: Callable[[str, Array], Array]) -> RawSet:
         """The set with every array replaced by `change(field, array)`."""
-        return replace(self, **{s: {f: change(f, a) for f, a in arrays.items()} for s, arrays in self.splits()})
+        train, test, validation = (
+            {f: change(f, a) for f, a in part.items()} for part in (self.train, self.test, self.validation)
+        )
+        return replace(self, train=train, test=test, validation=validation)
 
 
 def check(raw: RawSet) -> None:
@@ -73,8 +76,8 @@ def _hold_out(raw: RawSet, split: Split, size: int, seed: int) -> RawSet:
         raise RunError(f"{raw.origin}: {records} records are too few to hold {max(size, 1)} of them out for {split}")
     order = np.random.default_rng(seed).permutation(records)
     kept, held = order[: records - size], order[records - size :]
-    parts = {"train": {f: a[kept] for f, a in raw.train.items()}, split: {f: a[held] for f, a in raw.train.items()}}
-    return replace(raw, **parts)  # type: ignore[arg-type]
+    rest, part = ({f: a[which] for f, a in raw.train.items()} for which in (kept, held))
+    return replace(raw, train=rest, test=part) if split == "test" else replace(raw, train=rest, validation=part)
 
 
 def count(share: str, records: int, what: str) -> int:
@@ -84,6 +87,3 @@ def count(share: str, records: int, what: str) -> int:
     if not 0 < wanted <= records:
         raise RunError(f"{what}={share} is {wanted} of {records} records")
     return wanted
-
-
-SHARE = re.compile(r"\d+(\.\d+)?%|[1-9]\d*")

@@ -1,4 +1,4 @@
-"""Street View House Numbers, cropped digits (Netzer et al., 2011): http://ufldl.stanford.edu/housenumbers, "Format 2"."""
+"""Street View House Numbers, cropped digits (Netzer et al., 2011), "Format 2" of http://ufldl.stanford.edu/housenumbers."""
 
 from __future__ import annotations
 
@@ -52,5 +52,6 @@ def _labels(array: Array, where: str) -> Array:
     digits = array.reshape(-1)
     wrong = ~np.isin(digits, np.arange(1, 11))
     if wrong.any():
-        raise RunError(f"{where} has classes 1 to 10, 10 being the digit 0; record {wrong.argmax()} has {digits[wrong][0]}")
+        record = int(wrong.argmax())
+        raise RunError(f"{where} has classes 1 to 10, 10 being the digit 0; record {record} has {digits[record]}")
     return digits.astype(np.int64) % 10

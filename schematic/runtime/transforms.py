@@ -10,7 +10,7 @@ from schematic.runtime.idx import Array
 
 Step = tuple[str, str]  # ("crop", "20"), ("crop", "square"), ("resize", "16x12"), ("channels", "1")
 CHANNELS = (1, 3)
-LUMA = (0.299, 0.587, 0.114)  # of red, green, blue: ITU-R BT.601
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green, blue: ITU-R BT.601
 CHUNK = 1000  # images at a time
 
 
@@ -81,5 +81,5 @@ def _channels(images: Array, channels: int) -> Array:
         return images
     if channels == 3:
         return np.repeat(images, 3, axis=1)
-    grey = np.tensordot(images.astype(np.float32), np.float32(LUMA), axes=(1, 0))[:, None]
+    grey = np.tensordot(images.astype(np.float32), LUMA, axes=(1, 0))[:, None]
     return (grey.round() if images.dtype.kind in "bui" else grey).astype(images.dtype)

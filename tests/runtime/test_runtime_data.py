@@ -12,11 +12,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schematic.runtime.data import Batches, load
+from schematic.runtime.batches import Batches
+from schematic.runtime.data import DataSet, load
 from schematic.runtime.errors import RunError
 from schematic.runtime.fields import Field, fit
-from schematic.runtime.idx import decode, read_folder
-from schematic.runtime.sources import bindings, read
+from schematic.runtime.idx import decode
+from schematic.runtime.reading import read
+from schematic.runtime.sources import bindings, bound, parse
 
 IMAGE = {"image": (1, 8, 8)}
 BOTH = {"image": (1, 8, 8), "label": (10,)}
@@ -97,18 +99,17 @@ def test_sets_are_bound_by_name_and_drawn_independently(tmp_path: Path) -> None:
     sets = load(f"h=npz:{tmp_path}/a.npz,z=npz:{tmp_path}/b.npz", fields, kinds)
     batch = next(Batches(sets, 16, CPU, torch.Generator().manual_seed(0)))
     assert set(batch) == set(fields) and not torch.equal(batch["h/image"], batch["z/image"])
-    assert bindings("h=digits,z=npz:x.npz#image=a,label=b", ["h", "z"]) == {
+    assert bindings("h=digits,z=npz:x,y.npz#image=a#label=b", ["h", "z"]) == {
         "h": "digits",
-        "z": "npz:x.npz#image=a,label=b",
+        "z": "npz:x,y.npz#image=a#label=b",
     }
-    assert bindings((("h", "digits"),), ["h", "z"]) == {"h": "digits", "z": "z"}
+    assert bound(["h", "z"], "h=cats,z=dogs", (("h", "digits"),)) == {"h": "digits", "z": "dogs"}
+    assert bound(["h", "z"], (("h", "digits"),)) == {"h": "digits", "z": "z"}
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 99))
 def test_an_epoch_sees_every_record_once_but_the_last_partial_batch(records: int, batch: int, seed: int) -> None:
     batch = min(batch, records)
-    from schematic.runtime.data import DataSet
-
     values = {"v": torch.arange(records).float()[:, None]}
     batches = Batches([DataSet("", "set", values, values)], batch, CPU, torch.Generator().manual_seed(seed))
     for _ in range(2):
@@ -228,8 +229,8 @@ def test_sources_that_are_not_there(source: str, tmp_path: Path, monkeypatch: py
 
 def test_idx_fields_are_image_and_label(mnist: Path) -> None:
     with pytest.raises(RunError, match="no field `mask`"):
-        read_folder(mnist, ["mask"])
-    assert read(str(mnist), ["label"]).test["label"].tolist() == [i % 10 for i in range(20)]
+        read(parse(str(mnist)), ["mask"])
+    assert read(parse(str(mnist)), ["label"]).test["label"].tolist() == [i % 10 for i in range(20)]
 
 
 def test_every_set_that_is_wrong_is_told(tmp_path: Path) -> None:
