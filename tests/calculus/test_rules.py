@@ -28,7 +28,7 @@ from paper_terms import (
 
 from schematic.calculus.exact import Tables, evaluate, factors_of, gradient, random_tables
 from schematic.calculus.rules import RULES, Context, Rule, derive, rewrite, tidy
-from schematic.calculus.terms import ZERO, Add, Critic, Expect, Log, Term, Where, substitute
+from schematic.calculus.terms import ZERO, Add, Critic, Expect, Log, Normalized, Term, Where, substitute
 from schematic.calculus.text import text
 
 OTHERS = Context("y", frozenset({"theta", "eta"}), frozenset())
@@ -87,9 +87,10 @@ def test_every_step_of_the_paper_s_derivations(name: str, seed: int) -> None:
 
 
 def test_every_rule_is_used_by_the_paper() -> None:
-    """The rule of the logit by a hinge GAN, the others by the models that the paper writes out."""
+    """The logit by a hinge GAN, the weights by an importance-weighted one, the others by what the paper writes out."""
     hinge = Expect((P_Y, P_X), Critic("linear", REVERSED))
-    cases = [*PAPER.values(), (hinge, OTHERS)]
+    weighted = Expect((P_Y, P_X), Normalized(4, REVERSED, JUDGE, Log(REVERSED)))
+    cases = [*PAPER.values(), (hinge, OTHERS), (weighted, OTHERS)]
     used = {step.rule for start, context in cases for step in derive(tidy(start), context).steps}
     assert used == {rule.name for rule in RULES}
 
