@@ -57,11 +57,11 @@ def test_objectives_print_and_carry_their_derivation(vae: sg.Model) -> None:
     assert objective.derivation.end == objective.term and objective.derivation.steps
 
 
-def test_a_model_shows_itself(vae: sg.Model) -> None:
+def test_a_model_shows_itself(vae: sg.Model, infogan: sg.Model) -> None:
     shown = vae._repr_mimebundle_()
     assert set(shown) == {"text/plain", "text/html", "image/svg+xml"} and "<svg" in shown["text/html"]
-    waiting = sg.importance(vae, 4)
-    assert "<svg" in waiting._repr_mimebundle_()["image/svg+xml"]
+    without_objectives = sg.perfect(infogan, "q_phi")
+    assert "<svg" in without_objectives._repr_mimebundle_()["image/svg+xml"]
 
 
 def test_emit_and_render(vae: sg.Model, tmp_path: Path) -> None:
@@ -80,8 +80,8 @@ def test_errors_are_one_kind(infogan: sg.Model) -> None:
         lambda: sg.load(INFOGAN, "GAN"),
         lambda: sg.swap(infogan, "x", "w"),
         lambda: sg.activate(infogan, "q_phi", "dcgan(0)"),
-        lambda: sg.objectives(sg.importance(infogan)),
-        lambda: sg.emit(sg.wake_sleep(infogan)),
+        lambda: sg.objectives(sg.perfect(infogan, "q_phi")),
+        lambda: sg.emit(sg.perfect(infogan, "q_phi")),
     )
     for mistake in mistakes:
         with pytest.raises(sg.SchematicError, match=r"error\[SG\d{3}\]"):
