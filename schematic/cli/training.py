@@ -41,7 +41,9 @@ def fresh(stem: str) -> Path:
 
 @click.command()
 @model_options
-@click.option("--data", metavar="SOURCE", help="digits (embedded, the default), a folder of IDX files, or a .npz file.")
+@click.option("--data", metavar="SOURCE", help="digits (embedded, the default), a folder, a .npz file: docs/data.md.")
+@click.option("--labels", metavar="SHARE", default="", help="Of how many records the `partial` fields are seen: 1%, 600.")
+@click.option("--binarize", type=click.Choice(["fixed", "dynamic"]), help="Bits drawn from grey values: once, or anew.")
 @click.option("--device", default="auto", show_default=True, help="auto is a GPU if there is one; or cpu, cuda, ...")
 @click.option("--out", metavar="RUN", type=FOLDER, help="The run folder; without it, a new one under runs.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the data.")
@@ -55,6 +57,8 @@ def train(
     model: str | None,
     restate: str | None,
     data: str | None,
+    labels: str,
+    binarize: str | None,
     device: str,
     out: Path | None,
     epochs: int | None,
@@ -74,6 +78,7 @@ def train(
       schematic train infogan.sg --out runs/infogan
       schematic train vae.sg --data mnist --with 'x : unit(1, 28, 28) = data("image")'
       schematic train gan.sg --device cpu --steps 1000 --seed 1
+      schematic train ada.sg --data 'usps=npz:usps.npz,mnist=idx:mnist#crop=20#resize=16'
       schematic train infogan.sg --out runs/infogan --resume
     """
     from schematic.compiler import pipeline
@@ -99,7 +104,7 @@ def train(
             spec=model_text(drawn),
             drawing=svg(drawn),
             block=optimizers.settings(drawn),
-            settings=Settings(data, device, epochs, steps, batch, seed),
+            settings=Settings(data, device, epochs, steps, batch, seed, labels=labels, binarize=binarize or ""),
             resume=resume,
         )
     if as_json:

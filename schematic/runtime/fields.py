@@ -99,9 +99,22 @@ def _arrange(array: Array, field: Field, where: str) -> Array:
     squeezed = tuple(n for n in have if n != 1) == tuple(n for n in want if n != 1)
     if prod(have) == prod(want) and (flat or squeezed):
         return array.reshape(len(array), *want)
-    kind = field.kind or "unit"
-    numbers = ", ".join(map(str, (have[2], have[0], have[1]) if len(have) == 3 and have[2] in (1, 3) else have))
-    raise RunError(f"{where} has shape {have}; the model wants {want}", f"declare {kind}({numbers})")
+    raise RunError(f"{where} has shape {have}; the model wants {want}", _mend(have, field))
+
+
+def _mend(have: Shape, field: Field) -> str:
+    """How data of a shape can be made to fit: by another declaration, or by another size of the images."""
+    image = (
+        (1, *have) if len(have) == 2 else (have[2], have[0], have[1]) if len(have) == 3 and have[2] in (1, 3) else have
+    )
+    shape = image if len(field.shape) == 3 else have
+    declare = f"declare {field.kind or 'unit'}({', '.join(map(str, shape))})"
+    if len(field.shape) != 3 or len(image) != 3:
+        return declare
+    channels, height, width = field.shape
+    options = "" if image[1:] == (height, width) else f"#resize={height}" + f"x{width}" * (width != height)
+    options += "" if image[0] == channels or channels not in (1, 3) else f"#channels={channels}"
+    return f"{declare}; or change the images, {options} after the source's name" if options else declare
 
 
 def _scale(array: Array, field: Field, white: float) -> Array:

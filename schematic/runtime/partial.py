@@ -21,9 +21,9 @@ def known(array: Array, field: Field) -> Mask:
     if field.kind != "category":
         missing = np.isnan(rows) if rows.dtype.kind == "f" else np.zeros(rows.shape, np.bool_)
     elif array.shape[1:] == field.shape:
-        missing = ~rows.astype(np.bool_).any(1, keepdims=True)
+        missing = rows.sum(1, keepdims=True) == 0
     else:
-        missing = np.equal(rows, -1)
+        missing = rows == -1
     return np.logical_not(missing.any(1))
 
 

@@ -80,8 +80,8 @@ def parse(text: str) -> Source:
     arrays, steps, values = list[tuple[str, str]](), list[Step](), dict[str, str]()
     for option in written:
         name, _, value = option.partition("=")
-        if not (name and value):
-            raise RunError(f"`#{option}` is no option of a source", "write #NAME=VALUE, as in idx:mnist#crop=20")
+        if not (name and value) or re.search(r",\w+=", value):
+            raise RunError(f"`#{option}` is no option", "write each as #NAME=VALUE: idx:mnist#crop=20#resize=16")
         if name in OPTIONS and not OPTIONS[name].holds(value):
             raise RunError(f"`#{option}`: write {OPTIONS[name].words}")
         if name in values or name in dict(arrays):
@@ -117,7 +117,7 @@ def locate(place: str) -> tuple[Kind, Path]:
     if colon and kind in get_args(Kind) and kind != "digits":
         if not rest:
             raise RunError(f"`{place}` names no {'file' if kind == 'npz' else 'folder'}")
-        return kind, Path(rest).expanduser().absolute()  # type: ignore[return-value]
+        return kind, _full(Path(rest))  # type: ignore[return-value]
     path = next((p for p in _candidates(place) if p.exists()), None)
     if path is None:
         looked = ", ".join(str(p) for p in _candidates(place))
@@ -127,7 +127,12 @@ def locate(place: str) -> tuple[Kind, Path]:
             or "`digits` is built in; name a folder of IDX files or an .npz file, "
             "or put it into ./data or into a folder that SCHEMATIC_DATA names",
         )
-    return _kind(path), path.absolute()
+    return _kind(path), _full(path)
+
+
+def _full(path: Path) -> Path:
+    """From the root, so that a run finds its data from every folder."""
+    return Path(os.path.abspath(path.expanduser()))
 
 
 def _candidates(place: str) -> Iterator[Path]:
