@@ -158,9 +158,12 @@ class Game:
 
 
 def game(case: Case) -> Game | None:
-    """There is one adversary on the generative side, at temperature 1, and its sources are what the cases show."""
+    """There is one adversary on the generative side, with the paper's divergence at temperature 1, and its sources are
+    what the cases show."""
     o = case.others
     if o is None or len(case.blue) != 1 or case.blue[0].process != "generative" or case.blue[0].temperature != 1.0:
+        return None
+    if case.blue[0].divergence.name != "nonsaturating":
         return None
     match o.derivation.start:
         case Expect((domain, Density(kind="cases") as drawn), body):

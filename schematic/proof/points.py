@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from schematic.calculus.tables import Table, Tables
-from schematic.calculus.terms import KL, Add, Density, Expect, Log, Mass, Scale, Term
+from schematic.calculus.terms import KL, Add, Critic, Density, Expect, Log, Mass, Scale, Term
 from schematic.calculus.text import text
 from schematic.compiler.program import field
 from schematic.graph.model import Factor, Model, Variable
@@ -60,6 +60,8 @@ class Points:
                 return self.expectation(draws, body, at)
             case Log(d):
                 return self.log(d, at)
+            case Critic(form, b):
+                return self.criticized(form, b, at)
             case KL(left, right):
                 f, g = self.logs(left, at), self.logs(right, at)
                 return np.asarray((np.exp(f) * (f - g)).sum(-1))
@@ -111,6 +113,20 @@ class Points:
         right = (b.value(b.target) == 1) != b.reverse
         logit = self.row(b, at) / b.temperature
         return np.asarray(-np.log1p(np.exp(-logit if right else logit)))
+
+    def criticized(self, form: str, b: Density, at: Mapping[str, Point]) -> Array:
+        """What a divergence makes of the logit f at y, s = 2y - 1."""
+        f, y = self.row(b, at) / b.temperature, int((b.value(b.target) == 1) != b.reverse)
+        match form:
+            case "linear":
+                return np.asarray((2 * y - 1) * f)
+            case "square":
+                return np.asarray(-((f - y) ** 2))
+            case "hinge":
+                margin = (2 * y - 1) * f - 1
+                return np.where(margin.real < 0, margin, 0)
+            case _:
+                raise ValueError(f"a slope needs real variables: {form}")
 
     def logs(self, d: Density, at: Mapping[str, Point]) -> Array:
         """The log probabilities of all values, (moves, classes)."""

@@ -95,6 +95,39 @@ class SecondReading:
         row = table.array[tuple(config[n] for n in table.given)] ** (1 / heat)
         return row[y] / row.sum()
 
+    def told(self, b: Factor, config: Config, y: int, t: Tables) -> Number:
+        """What b's own group maximizes at y."""
+        f, s = self.logit(b, config, t, 1.0), 2 * y - 1
+        match b.divergence.name:
+            case "least_squares":
+                return -((f - y) ** 2)
+            case "hinge":
+                return min(s * f - 1, 0.0, key=np.real)
+            case "wasserstein":
+                return s * f
+            case _:
+                return np.log(self.judged(b, config, y, t, 1.0))
+
+    def fooled(self, b: Factor, config: Config, y: int) -> Number:
+        """What the others maximize of b at y."""
+        match b.divergence.name:
+            case "nonsaturating":
+                return np.log(self.reversed(b, config, y, self.t))
+            case "minimax":
+                return -np.log(self.judged(b, config, y, self.t, b.temperature))
+            case "least_squares":
+                return -((self.logit(b, config, self.t, b.temperature) - (1 - y)) ** 2)
+            case _:
+                return -(2 * y - 1) * self.logit(b, config, self.t, b.temperature)
+
+    def logit(self, b: Factor, config: Config, t: Tables, heat: float) -> Number:
+        """log b(y=1 | .) - log b(y=0 | .), of two domains."""
+        return np.log(self.judged(b, config, 1, t, heat)) - np.log(self.judged(b, config, 0, t, heat))
+
+    def reversed(self, b: Factor, config: Config, y: int, t: Tables) -> Number:
+        """b^r(y | .) at its temperature: the others' share of what y does not have."""
+        return (1 - self.judged(b, config, y, t, b.temperature)) / (self.k - 1)
+
     # --- sampling ------------------------------------------------------------------------------------------
 
     def drawn_from(self, name: str, v: int, carried: frozenset[str] = frozenset()) -> Source:
@@ -200,7 +233,7 @@ class SecondReading:
                 return self.t if generative and f.implicit and f.group == phi else self.t0
 
             for config in self.configs(self.usable(source)):
-                inside: Number = sum(np.log(self.judged(b, config, v, self.t, 1.0)) for b in own)
+                inside: Number = sum(self.told(b, config, v, self.t) for b in own)
                 for f in self.m.factors:
                     mine = f.group == phi and f.process == "generative" and not f.fixed
                     if mine and not f.adversarial and not f.implicit and self.free(f, v):
@@ -216,7 +249,7 @@ class SecondReading:
             for config in self.configs(self.usable(source)):
                 inside = self.bracket(config, source, v, weighed=False)
                 for b in self.blue:
-                    inside = inside + b.weight * np.log(self.judged(b, config, 1 - v, self.t, b.temperature))
+                    inside = inside + b.weight * self.fooled(b, config, v)
                 total = total + self.weight(config, source, v, lambda f: self.t) * inside / self.k
         return total
 
@@ -229,7 +262,7 @@ class SecondReading:
             for outer in self.configs(self.usable(source)):
                 chance = self.weight(outer, source, o, lambda f: self.t0) / self.k
                 for y in self.branches:
-                    mass = float(y == 1 - o) if b.perfect else self.judged(b, outer, 1 - y, self.t0, b.temperature)
+                    mass = float(y == 1 - o) if b.perfect else self.reversed(b, outer, y, self.t0)
                     total = total + chance * mass * self.component(outer, y)
         return total
 

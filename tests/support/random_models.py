@@ -13,17 +13,29 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from schematic.graph.model import Data, Factor, Model, Prior, Type, Variable
+from schematic.graph.model import Data, Divergence, Factor, Model, Prior, Type, Variable
 
 NAMES = ("x", "z", "t", "h", "c")
 GROUPS = ("theta", "eta", "lambda")
 INDICATOR = Variable("y", Type("domain", values=("fake", "real")))
-PLAIN: dict[str, Any] = {"fixed": False, "when": None, "weight": 1.0, "beta": 1.0, "temperature": 1.0, "perfect": False}
+PLAIN: dict[str, Any] = {
+    "fixed": False, "when": None, "weight": 1.0, "beta": 1.0, "temperature": 1.0, "perfect": False,
+    "divergence": Divergence(),
+}  # fmt: skip
 
 
-def models() -> st.SearchStrategy[Model]:
-    """A random graph; `smallest` shrinks one that fails."""
-    return st.integers(0, 2**48).map(lambda seed: made(Random(seed)))
+def models(divergences: bool = False) -> st.SearchStrategy[Model]:
+    """A random graph; `smallest` shrinks one that fails. With `divergences`, a third of the blue arrows has one."""
+    drawn = st.integers(0, 2**48).map(Random)
+    return drawn.map(lambda rng: diverging(rng, made(rng)) if divergences else made(rng))
+
+
+def diverging(rng: Random, model: Model) -> Model:
+    names = ("minimax", "least_squares", "hinge", "wasserstein", "kl")
+    chosen = (f.adversarial and chance(rng, 35) for f in model.factors)
+    factors = (replace(f, divergence=Divergence(rng.choice(names))) if c else f
+               for f, c in zip(model.factors, chosen, strict=True))  # fmt: skip
+    return replace(model, factors=tuple(factors))
 
 
 def smallest(model: Model, fails: Callable[[Model], bool]) -> Model:
@@ -89,7 +101,8 @@ def variables(rng: Random, with_y: bool) -> tuple[Variable, ...]:
         home = "s/" if chance(rng, 50) else ""  # the variables of one set come from one record
         data = Data((f"{name}0/v", f"{name}1/v") if by_domain else (f"{home}{name}",), "y" if by_domain else None)
         prior = Prior("Categorical") if kind == "prior" else None
-        found.append(Variable(name, Type("category", size=rng.choice((2, 2, 3))), data if kind == "data" else None, prior))
+        type = Type("category", size=rng.choice((2, 2, 3)))
+        found.append(Variable(name, type, data if kind == "data" else None, prior))
     return (*found, INDICATOR) if with_y else tuple(found)
 
 
