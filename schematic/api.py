@@ -216,10 +216,13 @@ def train(
     batch: int | None = None,
     seed: int = 0,
     resume: bool = False,
+    labels: str = "",
+    binarize: str = "",
 ) -> Outcome:
     """Compiles the model and trains it into the run folder `out`; what is given overrides its `train` block.
 
-    `resume` goes on with the run that `out` holds.
+    `resume` goes on with the run that `out` holds. `labels`, "1%" or "600", says in how many training records `partial`
+    fields are observed; `binarize`, "fixed" or "dynamic", draws bits from grey values.
 
     Raises: SchematicError where the model does not compile, RunError where data, device or settings do not fit.
     """
@@ -228,6 +231,6 @@ def train(
     from schematic.runtime import train as runtime
     from schematic.runtime.prepare import Settings
 
-    settings = Settings(data, device, epochs, steps, batch, seed)
+    settings = Settings(data, device, epochs, steps, batch, seed, labels=labels, binarize=binarize)
     picture, block = svg(model.drawn), optimizers.settings(model.drawn)
     return runtime.train(program, out=Path(out), spec=str(model), drawing=picture, block=block, settings=settings)

@@ -42,7 +42,7 @@ def fresh(stem: str) -> Path:
 @click.command()
 @model_options
 @click.option("--data", metavar="SOURCE", help="digits (embedded, the default), a folder, a .npz file: docs/data.md.")
-@click.option("--labels", metavar="SHARE", default="", help="Of how many records the `partial` fields are seen: 1%, 600.")
+@click.option("--labels", metavar="SHARE", default="", help="Of how many records a `partial` field is seen: 1%, 600.")
 @click.option("--binarize", type=click.Choice(["fixed", "dynamic"]), help="Bits drawn from grey values: once, or anew.")
 @click.option("--device", default="auto", show_default=True, help="auto is a GPU if there is one; or cpu, cuda, ...")
 @click.option("--out", metavar="RUN", type=FOLDER, help="The run folder; without it, a new one under runs.")

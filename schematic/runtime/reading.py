@@ -12,7 +12,7 @@ from schematic.runtime import cifar, folders, idx, npz, svhn
 from schematic.runtime.errors import RunError
 from schematic.runtime.idx import Array
 from schematic.runtime.sources import Source
-from schematic.runtime.splits import RawSet, complete
+from schematic.runtime.splits import RawSet, check, complete
 from schematic.runtime.transforms import Step, is_images, transform
 
 FIELDS = ("image", "label")  # of every source but `digits` and `npz`, whose arrays have names of their own
@@ -24,6 +24,7 @@ def read(source: Source, fields: Collection[str], classes: Collection[str] = ())
     Raises RunError naming the field and the file.
     """
     raw = _read(source, fields)
+    check(raw)
     if source.kind != "images":  # pictures of any size are changed one by one, as they are read
         raw = _changed(raw, source.steps, classes)
     return complete(replace(raw, white=source.white or raw.white), source.validation, source.seed)

@@ -118,7 +118,7 @@ def locate(place: str) -> tuple[Kind, Path]:
         if not rest:
             raise RunError(f"`{place}` names no {'file' if kind == 'npz' else 'folder'}")
         return kind, _full(Path(rest))  # type: ignore[return-value]
-    path = next((p for p in _candidates(place) if p.exists()), None)
+    path = next((p for p in _candidates(place) if place and p.exists()), None)
     if path is None:
         looked = ", ".join(str(p) for p in _candidates(place))
         raise RunError(

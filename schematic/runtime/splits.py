@@ -42,8 +42,11 @@ class RawSet:
 
 
 def check(raw: RawSet) -> None:
-    """Raises RunError where a split lacks a field that another has, or the fields differ in their records."""
+    """Raises RunError where a field holds no numbers, a split lacks one, or fields differ in their records."""
     for split, arrays in raw.splits():
+        for name, array in arrays.items():
+            if array.dtype.kind not in "buif":
+                raise RunError(f"{raw.origin}: field `{name}` holds {array.dtype}, not numbers")
         counts = {f: len(a) if a.ndim else 0 for f, a in arrays.items()}
         if missing := [f for f in raw.train if f not in arrays]:
             raise RunError(f"{raw.origin}: field `{missing[0]}` has no {split} part, and others have one")
@@ -57,9 +60,8 @@ def check(raw: RawSet) -> None:
 def complete(raw: RawSet, validation: str, seed: int) -> RawSet:
     """The set with a test split, and with the share `validation` of its training records held out.
 
-    Both are drawn from `seed` unless the set comes with them. Raises RunError, also where its parts do not fit.
+    Both are drawn from `seed` unless the set comes with them. Raises RunError.
     """
-    check(raw)
     if not raw.test:
         raw = _hold_out(raw, "test", -(-len(next(iter(raw.train.values()))) // TEST_SHARE), seed)
     if validation and raw.validation:
