@@ -19,6 +19,7 @@ from schematic.runtime.samples import seeded
 
 STEPS, BATCH, RATE = 1200, 64, 3e-3
 FEATURES = 128
+CHUNK = 1000
 CPU = torch.device("cpu")
 
 
@@ -96,17 +97,23 @@ def cached(images: Tensor, labels: Tensor, cache: Path | None = None) -> Classif
 @torch.no_grad()
 def accuracy(net: Classifier, records: Batch) -> float:
     """The share of records {"image", "label"} whose class it finds."""
-    return float((net(records["image"]).argmax(1) == records["label"].argmax(1)).float().mean())
+    found = in_chunks(net, records["image"]).argmax(1)
+    return float((found == records["label"].argmax(1)).float().mean())
 
 
 @torch.no_grad()
 def judge(net: Classifier, images: Tensor, real: Tensor) -> Figures:
     """What it says of images, beside real ones for the Frechet distance."""
-    probabilities = net(images).softmax(1)
+    probabilities = in_chunks(net, images).softmax(1)
     shares = torch.bincount(probabilities.argmax(1), minlength=probabilities.shape[1]) / len(images)
-    distance = frechet(net.features(images), net.features(real))
+    distance = frechet(in_chunks(net.features, images), in_chunks(net.features, real))
     top = float(probabilities.max(1).values.mean())
     return Figures(top, float(shares.max()), float(shares.min()), distance)
+
+
+def in_chunks(net: nn.Module, images: Tensor) -> Tensor:
+    """net(images), some at a time: all of MNIST at once would take gigabytes."""
+    return torch.cat([net(chunk) for chunk in torch.split(images, CHUNK)])
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
