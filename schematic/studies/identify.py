@@ -1,0 +1,136 @@
+"""`schematic identify`: the known model that a model is up to names, or the nearest one and the moves between."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from schematic.graph.model import AnyModel, Sum
+from schematic.studies.changes import Change, aligned, changes
+from schematic.studies.known import Known
+from schematic.studies.matching import Match, arrows, match, variables
+from schematic.studies.moves import Move, Reached, goal, stepped
+from schematic.studies.objectives import Number, derived, ratios
+from schematic.studies.skeleton import form, terms
+
+DEPTH = 3
+STATES = 150  # graphs that are reached from one known model
+TRIES = 30  # of those at one depth that are held against the model, the most alike first
+
+
+@dataclass(frozen=True)
+class Near:
+    """A known model, moves from it, what of the moved model is what of the one asked for, and what then differs."""
+
+    known: Known
+    moves: tuple[Move, ...]
+    match: Match
+    changes: tuple[Change, ...]
+
+    @property
+    def exact(self) -> bool:
+        return not self.changes
+
+    @property
+    def distance(self) -> int:
+        """Moves, and things that differ."""
+        return len(self.moves) + sum(len(c.words) for c in self.changes)
+
+
+@dataclass(frozen=True)
+class Equal:
+    """A known model with the same objectives by another drawing: each of the model's is `ratios` times its own."""
+
+    known: Known
+    ratios: tuple[Number, ...]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a model is: the nearest known one, others of the same objectives, and of a sum what its terms are."""
+
+    near: Near | None
+    equal: tuple[Equal, ...]
+    parts: tuple[tuple[float, str, Identity], ...] = ()
+
+
+def identify(model: AnyModel, known: Sequence[Known]) -> Identity:
+    """What a model is among the known ones, names, order, event shapes and networks aside."""
+    near = nearest(model, known)
+    itself = near.known.file if near is not None and near.exact and not near.moves else ""
+    equal = tuple(_equal(model, [k for k in known if k.file != itself]))
+    taken_apart = isinstance(model, Sum) and not (near is not None and near.exact)
+    parts = tuple((c, m.name, identify(m, known)) for c, m in terms(model)) if taken_apart else ()
+    return Identity(near, equal, parts)
+
+
+# --- the nearest ------------------------------------------------------------------------------------------------
+
+
+def nearest(model: AnyModel, known: Sequence[Known]) -> Near | None:
+    """The known model and the moves from it that leave the least to say; of equals the one with less that differs."""
+    best: Near | None = None
+    shape = form(model).form
+    for depth, level in enumerate(_levels(model, known)):
+        same = next(((k, s) for k, s in level if form(s.model).form == shape), None)
+        tried = [same] if same else sorted(level, key=lambda state: _bound(state[1].model, model))[:TRIES]
+        for k, state in tried:
+            if best is None or depth + _bound(state.model, model) <= best.distance:
+                found = _near(k, state, model)
+                best = min(best or found, found, key=lambda n: (n.distance, len(n.changes), n.match.cost))
+        if best is not None and best.distance <= depth + (0 if best.changes else 1):
+            break
+    return best
+
+
+def _near(known: Known, state: Reached, model: AnyModel) -> Near:
+    found = match(state.model, model)
+    left = changes(aligned(state.model, model, found))
+    return Near(known, state.moves, found, tuple(c for c in left if not c.aside))
+
+
+def _levels(model: AnyModel, known: Sequence[Known]) -> Iterator[list[tuple[Known, Reached]]]:
+    """What ever more moves lead to; the first only, unless the known model has all the variables that are needed."""
+    towards, wanted = goal(model), _variables(model)
+    level = {k: [Reached((), k.model)] for k in known}
+    seen = {k: {form(k.model).form} for k in known}
+    for depth in range(DEPTH + 1):
+        yield [(k, state) for k, states in level.items() for state in states]
+        fits = [k for k in known if depth == 0 or wanted <= _variables(k.model)]
+        level = {k: list(stepped(level[k], towards, seen[k], STATES)) for k in fits}
+
+
+def _bound(left: AnyModel, right: AnyModel) -> int:
+    """No fewer things differ."""
+    return _apart(_variables(left), _variables(right)) + _apart(_arrows(left), _arrows(right))
+
+
+def _apart(a: Counter[str], b: Counter[str]) -> int:
+    return max((a - b).total(), (b - a).total())
+
+
+def _variables(model: AnyModel) -> Counter[str]:
+    return Counter(f"{len(v.type.values)} {v.data is None} {v.prior is None}" for v in variables(model).values())
+
+
+def _arrows(model: AnyModel) -> Counter[str]:
+    return Counter(f"{a.factor.mark} {a.factor.perfect} {a.factor.when}" for a in arrows(model))
+
+
+# --- equal objectives -------------------------------------------------------------------------------------------
+
+
+def _equal(model: AnyModel, known: Sequence[Known]) -> Iterator[Equal]:
+    """Known models of the same objectives, whose variables but for the indicator are alike."""
+    wanted = _given(model)
+    alike = [k for k in known if _given(k.model) == wanted]
+    found = derived(model) if alike else None
+    for k in alike:
+        if found is not None and (by := ratios(model, found, k.model, k.objectives)) is not None:
+            yield Equal(k, by)
+
+
+def _given(model: AnyModel) -> Counter[str]:
+    those = (v for v in variables(model).values() if v.type.kind != "domain")
+    return Counter(f"{v.type.kind} {v.data is None} {v.prior}" for v in those)
