@@ -21,7 +21,9 @@ GOOD = st.builds(
     kind=st.just("npz"),
     path=st.sampled_from([Path("/data/a.npz"), Path("/data/b,c=d.npz")]),
     arrays=st.sampled_from([(), (("image", "a"),), (("image", "a"), ("label", "b"))]),
-    steps=st.lists(st.sampled_from([("crop", "20"), ("crop", "square"), ("resize", "16x12"), ("channels", "3")])).map(tuple),
+    steps=st.lists(st.sampled_from([("crop", "20"), ("crop", "square"), ("resize", "16x12"), ("channels", "3")])).map(
+        tuple
+    ),
     white=st.sampled_from([0.0, 16.0]),
     binarize=st.sampled_from(["", "fixed", "dynamic"]),
     labels=st.sampled_from(["", "1%", "0.5%", "600"]),
