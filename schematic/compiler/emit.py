@@ -61,6 +61,7 @@ def _imports(text: str, classes: list[str]) -> list[str]:
     wanted = {"import torch", "from torch import Tensor, nn", *nets.imports(classes)}
     wanted |= {"import pyro.distributions as dist"} if "dist." in text else set()
     wanted |= {"import torch.nn.functional as F"} if "F." in text else set()
+    wanted |= {"import math"} if "math." in text else set()
     wanted |= {"import pyro"} if "pyro.sample(" in text else set()
     wanted |= {"from pyro import poutine"} if "poutine." in text else set()
     wanted |= {"from torch.distributions import kl_divergence"} if "kl_divergence(" in text else set()
@@ -86,6 +87,8 @@ def _helpers(code: str, freezes: bool) -> list[list[str]]:
     found += [lines for name, lines in emit_draw.HELPERS.items() if f"{name}(" in code]
     found += [emit_terms.SCORE] if "score(" in code else []
     found += [emit_terms.SLOPE] if "slope(" in code else []
+    found += [emit_terms.LOG_MEAN] if "log_mean(" in code else []
+    found += [emit_terms.NORMALIZED] if "normalized(" in code else []
     return found
 
 

@@ -116,7 +116,7 @@ def drawn(plan: Plan, branch: Branch, d: Drawn) -> list[str]:
     if d.how == "data":
         return noted(f"{target} = batch[{quoted(field(plan.model, d.variable, branch.number))}]", what)
     if d.how == "prior":
-        return noted(f"{target} = {prior(variable)}", what)
+        return noted(f"{target} = {prior(variable, d.axes)}", what)
     k = plan.conditional(d.density.factor or "")
     by_key = {p.key: p for p in branch.draws}
     parents = ", ".join(place(branch, by_key[p]) for p in d.parents)
@@ -127,20 +127,21 @@ def drawn(plan: Plan, branch: Branch, d: Drawn) -> list[str]:
         return noted(f"{target} = {called}.mean", f"{dims}: the mean of {density}")
     if d.how == "enumerate":
         return noted(f"{target} = {every(variable, d.axes)}", f"{dims}: every value of {d.variable}")
-    return [f"q = {called}", *noted(f"{target} = {sample(k, d.how, k.factor.gradient)}", what)]
+    more = d.axes[: len(d.axes) - max((len(by_key[p].axes) for p in d.parents), default=0)]
+    return [f"q = {called}", *noted(f"{target} = {sample(k, d.how, k.factor.gradient, more)}", what)]
 
 
-def prior(v: Variable) -> str:
-    """A sample (n, *event) of an explicit prior."""
+def prior(v: Variable, axes: tuple[int, ...] = ()) -> str:
+    """A sample (*axes, n, *event) of an explicit prior."""
     p = prior_of(v.type, v.prior)
     event = v.type.event_shape
-    size = ", ".join(map(str, ("n", *event)))
+    size = ", ".join(map(str, (*axes, "n", *event)))
     noise = "generator=generator, **like)"
     match p.family:
         case "Normal":
             return affine(p.args, f"torch.randn({size}, {noise}")
         case "Laplace":
-            return affine(p.args, f"laplace(({size}{'' if event else ','}), generator, **like)")
+            return affine(p.args, f"laplace(({size}{'' if event or axes else ','}), generator, **like)")
         case "Uniform":
             low, high = p.args
             return affine((low, high - low), f"torch.rand({size}, {noise}")
@@ -177,22 +178,25 @@ def logits(k: Conditional) -> str:
     return "q.base_dist.logits" if rank(k) else "q.logits"
 
 
-def sample(k: Conditional, how: str, gradient: Gradient | None) -> str:
-    """A sample of `q`."""
+def sample(k: Conditional, how: str, gradient: Gradient | None, more: tuple[int, ...] = ()) -> str:
+    """A sample of `q`, or as many as its new first axes say."""
+    size = f"({', '.join(map(str, more))}, *q.mean.shape)" if more else "q.mean.shape"
+    spread = f".expand({size[1:-1]})" if more else ""
     hard = (
-        "categorical(q.mean, generator)"
+        f"categorical(q.mean{spread}, generator)"
         if k.family == "Categorical"
-        else "torch.bernoulli(q.mean.detach(), generator=generator)"
+        else f"torch.bernoulli(q.mean.detach(){spread}, generator=generator)"
     )
     match how:
         case "path" if k.family == "Normal":
-            return "q.mean + q.stddev * torch.randn(q.mean.shape, generator=generator, **like)"
+            return f"q.mean + q.stddev * torch.randn({size}, generator=generator, **like)"
         case "path":
             base = "q.base_dist.scale" if rank(k) else "q.scale"
-            return f"q.mean + {base} * laplace(q.mean.shape, generator, **like)"
+            return f"q.mean + {base} * laplace({size}, generator, **like)"
         case "gumbel":
             relaxed = "gumbel" if k.family == "Categorical" else "concrete"
-            return f"{relaxed}({logits(k)}, {number(gradient.temperature if gradient else 1.0)}, generator)"
+            heat = number(gradient.temperature if gradient else 1.0)
+            return f"{relaxed}({logits(k)}{spread}, {heat}, generator)"
         case "straight_through":
             return f"{hard} + q.mean - q.mean.detach()"
         case _:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from fractions import Fraction
 from textwrap import wrap
 
-from schematic.calculus.terms import KL, Critic, Density
+from schematic.calculus.terms import Critic, Density
 from schematic.calculus.terms import Term as Formula
 from schematic.calculus.text import density_text
 from schematic.calculus.text import lines as formula
@@ -30,6 +31,19 @@ SLOPE = [
     "    gradients = torch.autograd.grad(critic(*points).logits.sum(), points, create_graph=True)",
     "    squares = torch.cat([g.reshape(len(g), -1) for g in gradients], 1).square().sum(1)",
     "    return -((squares + 1e-12).sqrt() - 1).square()  # the root of 0 has no gradient",
+]
+
+
+LOG_MEAN = [
+    "def log_mean(values: Tensor) -> Tensor:",
+    '    """log 1/k sum exp over the k importance samples, the first axis (Burda et al., 2015): (*axes, batch)."""',
+    "    return values.logsumexp(0) - math.log(len(values))",
+]
+
+NORMALIZED = [
+    "def normalized(log_weights: Tensor, axis: int) -> Tensor:",
+    '    """Importance weights over an axis; their mean is 1 and they pass no gradient. Shapes (*axes, batch)."""',
+    "    return log_weights.detach().softmax(axis) * log_weights.shape[axis]",
 ]
 
 
@@ -148,10 +162,37 @@ class Writer:
     def vector(self, t: Term) -> str:
         """The atom record by record, (*axes, batch), masses included."""
         masses = "".join(f"{self.mass(m)} * " for m in t.masses)
-        return masses + self.atom(t)
+        return masses + self.ratio(t) + (self.summed(t) if t.inside else self.atom(t))
+
+    def ratio(self, t: Term) -> str:
+        """The normalized weights of importance samples, as a local variable."""
+        if t.ratio is None:
+            return ""
+        top, _ = t.ratio
+        copies = any(self.plan.branch(t.branch).drawn(k).copies for k in top.reads)
+        key = f"ratio {t.ratio!r}"
+        if key not in self.made:
+            self.made[key] = self.named(f"weight_{t.branch}")
+            code = f"{self.made[key]} = normalized({self.logit(top)}, {0 if copies else -1})"
+            note = f"w of {density_text(top.density)} / {density_text(t.ratio[1].density)}, its mean is 1"
+            self.lines += noted(code, note)
+        return f"{self.made[key]} * "
+
+    def summed(self, t: Term) -> str:
+        """What stands inside a log-mean, as a local variable, and the log-mean."""
+        parts = [(p.scale, scaled(abs(Fraction(p.scale)), self.atom(p))) for p in t.inside]
+        (sign, first), *rest = parts
+        name = self.named("log_weight")
+        shown = [f"{'-' if sign < 0 else ''}{first}", *(f"{'-' if c < 0 else '+'} {code}" for c, code in rest)]
+        plain = f"{name} = {shown[0]}"
+        self.lines += [plain] if not rest and len(plain) <= WIDTH - 4 else [f"{name} = (", *indent(shown), ")"]
+        self.values[f"inside {t.name}"] = name
+        return f"log_mean({name})" if t.how == "log_mean" else name
 
     def atom(self, t: Term) -> str:
         match t.how:
+            case "log_mean" | "sum":
+                raise AssertionError("written by `summed`")
             case "blue":
                 return f"F.logsigmoid({self.logit(t.left)})"
             case "critic":
@@ -197,7 +238,7 @@ class Writer:
             name = self.named("value")
             self.lines += noted(f"{name} = {vector}", shape(*t.axes, "batch"))
             self.values[t.name] = vector = name
-        grouped = f"({vector})" if t.masses and not t.weights else vector
+        grouped = f"({vector})" if (t.masses or t.ratio) and not t.weights else vector
         return item(t.name, scaled(t.scale, f"{self.reduced(grouped, t.weights, len(t.weights))}.mean()"))
 
     def reduced(self, code: str, weights: tuple[Call, ...], count: int) -> str:
@@ -210,7 +251,8 @@ class Writer:
 
     def surrogate(self, s: Call) -> list[str]:
         """The score function of one draw: all that depends on it is its reward."""
-        depth = len(self.plan.branch(s.branch).drawn(s.target or "").axes)
+        drawn = self.plan.branch(s.branch).drawn(s.target or "")
+        depth = len(drawn.enumerated)
         parts = [
             self.reduced(self.values[t.name], t.weights, len(t.weights) - depth)
             for t in self.update.terms
@@ -218,6 +260,8 @@ class Writer:
         ]
         inner = next(t.weights[:depth] for t in self.update.terms if t.branch == s.branch and s.target in t.scores)
         log_prob = f"{self.call(s)}.log_prob({self.value(s.branch, s.target or '')})"
+        if drawn.copies and any(t.how == "log_mean" for t in self.update.terms if s.target in t.scores):
+            log_prob += ".sum(0)"  # the log-mean is the reward of every sample in it
         code = f"score({' + '.join(parts)}, {log_prob})"
         name = f"{s.branch}: surrogate of {density_text(s.density)} at {s.target}"
         return item(name, f"{self.reduced(code, inner, depth)}.mean()")
@@ -247,8 +291,7 @@ def prior_functions(plan: Plan) -> list[list[str]]:
     found: dict[str, None] = {}
     for u in plan.updates:
         for t in u.terms:
-            densities = (t.atom.left, t.atom.right) if isinstance(t.atom, KL) else (t.atom.density,)
-            found.update((d.target, None) for d in densities if d.kind == "prior")
+            found.update((c.density.target, None) for c in t.calls if c.density.kind == "prior")
     return [prior_function(plan, name) for name in found]
 
 

@@ -11,7 +11,9 @@ WIDTH = 108  # columns of a statement in a method, its indentation left out
 
 TAKEN = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(dir(builtins)) | frozenset(
     ("torch", "nn", "F", "dist", "pyro", "Tensor", "prod", "self", "draw", "group", "batch", "generator", "like", "n",
-     "first", "place", "given", "q", "drawn", "missing", "kl_divergence", "frozen", "score")
+     "first", "place", "given", "q", "drawn", "missing", "kl_divergence", "frozen", "score",
+     "slope", "log_mean", "normalized", "categorical", "laplace", "bits", "classes", "gumbel", "concrete", "math",
+     "each", "log_reverse", "flipped")
 )  # fmt: skip
 
 

@@ -31,6 +31,8 @@ Atom = Literal[
     "log",  # log f at the draw
     "closed",  # a divergence in closed form
     "sampled",  # a divergence at its draw: log f - log g
+    "log_mean",  # the log of the mean over the importance samples of exp of a sum
+    "sum",  # the sum itself, where the samples are alike
 ]
 
 ENUMERABLE = 64  # values a record up to which a trained discrete draw is enumerated
@@ -75,12 +77,19 @@ def prior_of(variable_type: Type, prior: Prior | None) -> Prior:
 
 
 def draw(
-    type: Type, family: FamilyName, implicit: bool, gradient: Gradient | None, trained: bool, enumerated: int
+    type: Type,
+    family: FamilyName,
+    implicit: bool,
+    gradient: Gradient | None,
+    trained: bool,
+    enumerated: int,
+    weighed: bool = False,
 ) -> How:
     """How a factor's draw is computed.
 
     trained     a parameter that moves, or a value that carries gradient, reaches its distribution
     enumerated  the product of the values of the draws that are enumerated before it
+    weighed     it is importance-sampled: a sample, never every value
     """
     if implicit or family == "Delta":
         return "map"
@@ -90,6 +99,7 @@ def draw(
         return "path"
     if not trained:
         return "sample"
-    if gradient is None:
-        return "enumerate" if enumerated * values(type) <= ENUMERABLE else "score"
-    return "score" if gradient.name == "reinforce" else gradient.name
+    chosen: How = "enumerate" if gradient is None and enumerated * values(type) <= ENUMERABLE else "score"
+    if gradient is not None and gradient.name != "reinforce":
+        chosen = gradient.name
+    return "score" if weighed and chosen == "enumerate" else chosen

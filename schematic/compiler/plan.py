@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
-from schematic.calculus.terms import KL, Critic, Density, Log, Objective, Summand
+from schematic.calculus.terms import KL, Add, Critic, Density, Log, LogMean, Objective, Scale, Summand
+from schematic.calculus.terms import Term as Formula
 from schematic.calculus.text import text
 from schematic.compiler import estimators
 from schematic.compiler.program import Branch, Call, Conditional, Drawn, Key, Plan, Term, Update
@@ -98,9 +100,19 @@ class _Context:
         return tuple(v.name for v in self.conditionals[d.factor].parents) if d.factor else ()
 
     def inner(self, s: Summand) -> tuple[Density, ...]:
-        """The inner draws; a divergence without a closed form needs its own draw."""
+        """The inner draws that stand once a record; a divergence without a closed form needs its own draw."""
         sampled = isinstance(s.atom, KL) and not self.closed(s.atom)
         return (*s.draws, s.atom.left) if sampled and isinstance(s.atom, KL) else s.draws
+
+    def copies(self, number: Number) -> int:
+        """The importance samples a record in a branch, 0 if there are none."""
+        atoms = [s for o in self.objectives for s in o.summands if s.branch == number]
+        bounds = (s.atom.k for s in atoms if isinstance(s.atom, LogMean))
+        return max((*bounds, *(s.normalized[0] for s in atoms if s.normalized)), default=0)
+
+    def normalized(self, number: Number) -> bool:
+        """A branch whose samples are weighed against each other."""
+        return any(s.normalized is not None for o in self.objectives for s in o.summands if s.branch == number)
 
     def key(self, variable: str, level: Level) -> Key:
         y = self.model.indicator
@@ -125,7 +137,12 @@ def _groups(c: _Context) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def _levels(c: _Context, s: Summand) -> tuple[tuple[Level, tuple[Density, ...]], ...]:
-    return (("outer", s.outer), (s.component, c.inner(s)))
+    """The outer draws, those that stand once a record, those of the importance samples."""
+    return (("outer", s.outer), (s.component, c.inner(s)), (s.component, repeated(s)))
+
+
+def repeated(s: Summand) -> tuple[Density, ...]:
+    return s.atom.draws if isinstance(s.atom, LogMean) else ()
 
 
 def _mixtures(c: _Context, number: Number, branches: tuple[Branch, ...]) -> Branch:
@@ -150,15 +167,19 @@ def _penalized(c: _Context, branches: tuple[Branch, ...], report: Report) -> Non
 
 
 def _branch(c: _Context, number: Number) -> Branch:
-    """The draws of one branch, merged over all objectives: each once, outer samples first, in ancestral order."""
+    """The draws of one branch, merged over all objectives: each once, outer samples first, importance samples last, in
+    ancestral order."""
     found: dict[tuple[Level, str], Density] = {}
     alive: dict[tuple[Level, str], set[int]] = {}  # the updates in which the draw passes gradient
     ordered = [(i, s) for i, o in enumerate(c.objectives) for s in o.summands if s.branch == number]
-    for level_index in (0, 1):
+    copied: set[tuple[Level, str]] = set()
+    for level_index in (0, 1, 2):
         for i, s in ordered:
             level, draws = _levels(c, s)[level_index]
             for d in draws:
                 for target in d.targets:
+                    if level_index == 2 or (c.normalized(number) and d.kind != "data"):
+                        copied.add((level, target))
                     found.setdefault((level, target), replace(d, targets=(target,)))
                     if not d.stopped and level != "outer":
                         alive.setdefault((level, target), set()).add(i)
@@ -169,7 +190,8 @@ def _branch(c: _Context, number: Number) -> Branch:
     axes: dict[Level, tuple[int, ...]] = {}
     for (level, variable), d in found.items():
         parents = [drawn.get((level, p)) or drawn[("outer", p)] for p in c.parents(d)]
-        one = _drawn(c, d, level, tuple(parents), alive.get((level, variable), set()), axes.get(level, ()))
+        copies = c.copies(number) if (level, variable) in copied else None
+        one = _drawn(c, d, level, tuple(parents), alive.get((level, variable), set()), axes.get(level, ()), copies)
         if one.how == "enumerate":
             axes[level] = one.axes
         hidden = level == "outer" and variable in inferred
@@ -189,13 +211,21 @@ def _mixed(c: _Context, number: Number) -> tuple[tuple[tuple[Level, str], Densit
 
 
 def _drawn(
-    c: _Context, d: Density, level: Level, parents: tuple[Drawn, ...], alive: set[int], axes: tuple[int, ...]
+    c: _Context,
+    d: Density,
+    level: Level,
+    parents: tuple[Drawn, ...],
+    alive: set[int],
+    axes: tuple[int, ...],
+    copies: int | None,
 ) -> Drawn:
-    """One value: how it is drawn, whose parameters its graph holds."""
+    """One value: how it is drawn, whose parameters its graph holds. `copies`: as an importance sample, so many times a
+    record, 0 for once, the batch being the samples; None: not as one."""
     above = c.moves(d).union(*(p.reach for p in parents)) if level != "outer" else frozenset[str]()
     moved = {g for i in alive for g in c.objectives[i].groups}
     variable = c.model.variable(d.target)
-    shape = max((p.axes for p in parents), key=len, default=())
+    widest = max(parents, key=lambda p: len(p.axes), default=None)
+    shape, count = (widest.axes, widest.copies) if widest else ((), 0)
     how: estimators.How
     if d.kind in ("data", "prior"):
         how = "data" if d.kind == "data" else "prior"
@@ -205,14 +235,17 @@ def _drawn(
         for size in axes:
             budget *= size
         how = estimators.draw(
-            variable.type, k.family, k.factor.implicit, k.factor.gradient, bool(above & moved), budget
-        )
+            variable.type, k.family, k.factor.implicit, k.factor.gradient, bool(above & moved), budget,
+            copies is not None,
+        )  # fmt: skip
     if how == "enumerate":
         shape = (estimators.values(variable.type), *axes)
+    elif copies and how not in ("data", "map", "mean"):
+        shape, count = (copies, *axes), copies
     reach = above if how in estimators.PATHWISE else frozenset[str]()
     value = frozenset[str]() if how == "enumerate" else c.moves(d).union(*(p.depends for p in parents))
     keys = tuple(p.key for p in parents)
-    return Drawn(d.target, c.key(d.target, level), d, how, keys, shape, reach, value, level == "outer")
+    return Drawn(d.target, c.key(d.target, level), d, how, keys, shape, reach, value, level == "outer", copies=count)
 
 
 # --- updates ----------------------------------------------------------------------------------------------
@@ -250,11 +283,15 @@ class _Summand:
     @property
     def stopped(self) -> frozenset[str]:
         """The variables whose draws pass no gradient in this objective."""
-        return frozenset(t for d in self.c.inner(self.s) if d.stopped for t in d.targets)
+        return frozenset(t for d in self.inner if d.stopped for t in d.targets)
+
+    @property
+    def inner(self) -> tuple[Density, ...]:
+        return (*self.c.inner(self.s), *repeated(self.s))
 
     def key(self, variable: str) -> Key:
         """The name in the draw of the value that stands for a variable here; inferred ones hide outer ones."""
-        if any(variable in d.targets for d in self.c.inner(self.s)):
+        if any(variable in d.targets for d in self.inner):
             return self.c.key(variable, self.s.component)
         found = [d.key for d in self.branch.draws if d.outer and d.variable == variable]
         return found[0]
@@ -304,22 +341,44 @@ class _Summand:
     def term(self, before: list[Term]) -> Term:
         """The summand as it is computed; names of terms are kept apart by their place."""
         s = self.s
-        left, right, how = self._atom(s.atom)
+        atoms = tuple(_sum(s.atom.body)) if isinstance(s.atom, LogMean) else ((Fraction(1), s.atom),)
+        plain, *more = (self.part(*a) for a in atoms)
+        inside = (plain, *more) if isinstance(s.atom, LogMean) else ()
         masses = tuple(self.call(m, detached=True) for m in s.masses)
-        calls = (left, *((right,) if right else ()), *masses)
+        calls = (*(c for t in inside or (plain,) for c in t.calls), *masses)
         direct = tuple(k for call in calls for k in call.reads)
-        axes = max((self.drawn[k].axes for k in direct), key=len, default=())
+        widest = max((self.drawn[k] for k in direct), key=lambda d: len(d.axes), default=None)
+        enumerated = widest.enumerated if widest else ()
+        log_mean = bool(inside and widest and widest.copies)
+        axes = enumerated if log_mean else widest.axes if widest else ()
         same = [d for d in self.branch.draws if d.how == "enumerate" and d.key == self._own(d.variable)]
         weights = tuple(
-            self.drawing(d, detached=not self.trained(d)) for d in same if len(d.axes) <= len(axes)
+            self.drawing(d, detached=not self.trained(d)) for d in same if len(d.axes) <= len(enumerated)
         )
         scores = tuple(
             k for k in self.above(direct) if self.drawn[k].how == "score" and self.trained(self.drawn[k])
         )
-        name = f"{self.branch.name}: {text(s.atom)}{self.inferred}"
+        surrogate = "surrogate, importance-weighted " if s.normalized else ""
+        shown = f"log 1/{s.atom.k} Σᵢ wᵢ" if isinstance(s.atom, LogMean) else text(s.atom)
+        name = f"{self.branch.name}: {surrogate}{shown}{self.inferred}"
         count = sum(t.name == name or t.name.startswith(f"{name} #") for t in before)
         shown = f"{name} #{count + 1}" if count else name
-        return Term(shown, s.scale, self.branch.name, how, s.atom, left, right, masses, weights, axes, scores)
+        how: estimators.Atom = "log_mean" if log_mean else "sum" if inside else plain.how
+        found = replace(plain, name=shown, scale=s.scale, how=how, atom=s.atom, masses=masses, weights=weights)
+        return replace(found, axes=axes, scores=scores, inside=inside, ratio=self._ratio())
+
+    def part(self, scale: Fraction | float, atom: Log | Critic | KL) -> Term:
+        """One atom by itself."""
+        left, right, how = self._atom(atom)
+        return Term("", scale, self.branch.name, how, atom, left, right, (), (), (), ())
+
+    def _ratio(self) -> tuple[Call, Call] | None:
+        """What weighs importance samples; nothing where the samples of a record are alike."""
+        if self.s.normalized is None:
+            return None
+        k, top, bottom = self.s.normalized
+        ratio = self.call(top, detached=True), self.call(bottom, detached=True)
+        return ratio if k == 0 or any(self.drawn[key].copies for key in ratio[0].reads) else None
 
     @property
     def inferred(self) -> str:
@@ -343,6 +402,20 @@ class _Summand:
             case KL(left, right):
                 key = self.key(left.target)
                 return self.call(left, key), self.call(right, key), "sampled"
+
+
+def _sum(body: Formula, scale: Fraction | float = Fraction(1)) -> Iterator[tuple[Fraction | float, Log | Critic | KL]]:
+    """The atoms of what stands inside a log-mean, with their scales."""
+    match body:
+        case Add(terms):
+            for term in terms:
+                yield from _sum(term, scale)
+        case Scale(factor, inner):
+            yield from _sum(inner, scale * factor)
+        case Log() | Critic() | KL():
+            yield scale, body
+        case _:
+            raise AssertionError(f"a log-mean holds {body}")
 
 
 # --- the order of a step ----------------------------------------------------------------------------------

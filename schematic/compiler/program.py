@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from schematic.calculus.terms import KL, Critic, Density, Log, Objective
+from schematic.calculus.terms import KL, Critic, Density, Log, LogMean, Objective
 from schematic.compiler.estimators import Atom, How
 from schematic.graph.model import Factor, FamilyName, Model, Net, Variable
 
@@ -32,8 +32,9 @@ class Conditional:
 
 @dataclass(frozen=True)
 class Drawn:
-    """One value of a branch. `axes`: the enumerated axes before its batch; `reach`: groups whose parameters its graph
-    holds; `depends`: groups on whose parameters its value depends."""
+    """One value of a branch. `axes`: the axes before its batch, that of the importance samples first, of which there
+    are `copies` (0: it has no such axis), then the enumerated ones; `reach`: groups whose parameters its graph holds;
+    `depends`: groups on whose parameters its value depends."""
 
     variable: str
     key: Key
@@ -45,6 +46,12 @@ class Drawn:
     depends: frozenset[str]
     outer: bool = False  # reading 3: under theta_0
     hidden: bool = False  # an outer value that the inferred one of its name hides
+    copies: int = 0
+
+    @property
+    def enumerated(self) -> tuple[int, ...]:
+        """Its enumerated axes."""
+        return self.axes[1:] if self.copies else self.axes
 
 
 @dataclass(frozen=True)
@@ -80,26 +87,33 @@ class Call:
 class Term:
     """One summand: scale * mean over the batch of prod masses * atom, weighed by the enumerated draws.
 
-    weights  the enumerated conditionals, innermost first, by whose probabilities the leading axes are summed
+    axes     the axes of its value before the batch
+    weights  the enumerated conditionals, innermost first, by whose probabilities the enumerated axes are summed
     scores   the draws whose gradient goes through the score function of this term
+    inside   of a log-mean the terms in it; their sum has the importance samples' axis first
+    ratio    (b^r, b), whose quotient, normalized over the importance samples or the batch, weighs
     """
 
     name: str
     scale: Fraction | float
     branch: str
     how: Atom
-    atom: Log | Critic | KL
+    atom: Log | Critic | KL | LogMean
     left: Call
     right: Call | None
     masses: tuple[Call, ...]
     weights: tuple[Call, ...]
     axes: tuple[int, ...]
     scores: tuple[Key, ...]
+    inside: tuple[Term, ...] = ()
+    ratio: tuple[Call, Call] | None = None
 
     @property
     def calls(self) -> tuple[Call, ...]:
         """Every density that the term evaluates."""
-        return (self.left, *((self.right,) if self.right else ()), *self.masses, *self.weights)
+        inside = tuple(c for t in self.inside for c in t.calls)
+        atoms = inside or (self.left, *((self.right,) if self.right else ()))
+        return (*atoms, *self.masses, *self.weights, *(self.ratio or ()))
 
 
 @dataclass(frozen=True)

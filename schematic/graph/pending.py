@@ -24,8 +24,6 @@ def _told(span: Span, what: str) -> Diagnostic:
 
 
 def _in_model(model: Model) -> Iterator[Diagnostic]:
-    if model.importance is not None:
-        yield _told(model.reading, "`importance`")
     for variable in model.variables:
         yield from _in_variable(variable)
     for factor in model.factors:

@@ -13,7 +13,7 @@ from schematic.compiler import pipeline
 from schematic.core.diagnostics import SchematicError
 
 GOOD = 'model M { x : unit(3) = data("image")  z : real(2) ~ Normal(0, 1)  p_theta : z -> x  q_eta : x --> z }\n'
-WAITS = GOOD + "model I = importance(M, 4)\n"
+WAITS = GOOD + "model I = M { h[1..3] : real(2)  p_xi : z -> h[1] }\n"
 
 
 @pytest.fixture

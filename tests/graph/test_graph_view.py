@@ -74,7 +74,6 @@ def test_the_family_follows_the_target(target: str, family: str) -> None:
 
 
 PENDING = [
-    ("model M { x : real = data  p_a : -> x }  model N = ⟦importance(M)", "`importance`"),
     ("model M { x : real = data  p_a : -> x }  model N = ⟦M + 2 * M", "a sum of models"),
     ("model M { x : real = data  p_a : -> x }  model N = ⟦2 * M", "a sum of models"),
     ("model M { x : real = data  p_a : -> x = ⟦Flow(mlp(3)) }", "`Flow`"),
