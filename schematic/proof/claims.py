@@ -38,7 +38,8 @@ class Case:
 
     @property
     def blue(self) -> tuple[Factor, ...]:
-        return tuple(f for f in self.model.factors if f.adversarial)
+        """The adversaries; wake-sleep has none."""
+        return tuple(f for f in self.model.factors if f.adversarial and not self.model.wake_sleep)
 
     @property
     def others(self) -> Objective | None:

@@ -7,19 +7,21 @@ bit v is the point (1 - v, v), and the logit l of its Bernoulli the row (0, l).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from schematic.calculus.tables import Table, Tables
-from schematic.calculus.terms import KL, Add, Critic, Density, Expect, Log, Mass, Scale, Term
+from schematic.calculus.terms import KL, Add, Critic, Density, Expect, Log, LogMean, Mass, Normalized, Scale, Term
 from schematic.calculus.text import text
 from schematic.compiler.program import field
 from schematic.graph.model import Factor, Model, Variable
 
 Array = np.ndarray[Any, Any]
+Draws = tuple[Density, ...]
 Point = Array  # (moves, classes) or (1, classes): a value of a variable, for each way in which parameters are moved
 
 STEP = 1e-30
@@ -56,8 +58,16 @@ class Points:
                 return np.asarray(float(factor) * self.value(body, at))
             case Mass(b, body):
                 return np.asarray(np.exp(self.judged(b, at)).real * self.value(body, at))
+            case Expect(draws, Normalized(k, top, bottom, body)) if k > 1:
+                return self.weighed(draws, k, top, bottom, body, at)
             case Expect(draws, body):
-                return self.expectation(draws, body, at)
+                return sum((p * self.value(body, v) for p, v in self.configurations(draws, at)), np.zeros(1))
+            case Normalized(k, _, _, body) if k < 2:  # of a batch of one record, its weight is 1
+                return self.value(body, at)
+            case LogMean(k, draws, body):
+                parts = [(p, np.exp(self.value(body, v))) for p, v in self.configurations(draws, at)]
+                tuples = product(parts, repeat=k)
+                return sum((_chance(t) * np.log(sum(w for _, w in t) / k) for t in tuples), np.zeros(1))
             case Log(d):
                 return self.log(d, at)
             case Critic(form, b):
@@ -68,22 +78,45 @@ class Points:
             case _:
                 raise ValueError(f"not unfolded: {text(term)}")
 
-    def expectation(self, draws: tuple[Density, ...], body: Term, at: Mapping[str, Point]) -> Array:
+    def weighed(
+        self, draws: Draws, k: int, top: Density, bottom: Density, body: Term, at: Mapping[str, Point]
+    ) -> Array:
+        """sum_i w~_i body_i over k draws for each record, the weights passing no gradient (Eq. 47)."""
+        once, many = (tuple(d for d in draws if (d.kind == "data") == records) for records in (True, False))
+        total = np.zeros(1)
+        for chance, record in self.configurations(once, at):
+            parts = []
+            for p, v in self.configurations(many, record):
+                weight = np.exp(self.judged(top, v) - self.judged(bottom, v)).real
+                parts.append((p, weight, self.value(body, v)))
+            for t in product(parts, repeat=k):
+                inside = sum(w * b for _, w, b in t) / sum(w for _, w, _ in t)
+                total = total + chance * _chance(t) * inside
+        return total
+
+    def configurations(self, draws: Draws, at: Mapping[str, Point]) -> Iterator[tuple[Array, Mapping[str, Point]]]:
+        """Every value of the draws, in order, with its probability, (moves,)."""
         if not draws:
-            return self.value(body, at)
+            yield np.ones(1), at
+            return
         d, rest = draws[0], draws[1:]
-        if d.kind == "implicit" or (d.kind == "explicit" and self.model.variable(d.target).type.kind == "unit"):
-            point = np.exp(self.logs(d, at))
-            return self.expectation(rest, body, {**at, d.target: point.real if d.stopped else point})
+        for chance, values in self.drawn(d, at):
+            for inner, found in self.configurations(rest, {**at, **values}):
+                yield chance * inner, found
+
+    def drawn(self, d: Density, at: Mapping[str, Point]) -> Iterator[tuple[Array, dict[str, Point]]]:
         if d.kind == "data":
-            return sum((p * self.expectation(rest, body, {**at, **v}) for p, v in self.records(d)), np.zeros(1))
+            yield from self.records(d)
+            return
         chances = np.exp(self.logs(d, at))
         chances = chances.real if d.stopped else chances
-        corners = np.eye(chances.shape[-1])[:, None, :]
-        parts = (chances[:, i] * self.expectation(rest, body, {**at, d.target: c}) for i, c in enumerate(corners))
-        return sum(parts, np.zeros(1))
+        if d.kind == "implicit" or (d.kind == "explicit" and self.model.variable(d.target).type.kind == "unit"):
+            yield np.ones(1), {d.target: chances}
+            return
+        for i, corner in enumerate(np.eye(chances.shape[-1])):
+            yield chances[:, i], {d.target: corner[None]}
 
-    def records(self, d: Density) -> Iterator[tuple[float, dict[str, Point]]]:
+    def records(self, d: Density) -> Iterator[tuple[Array, dict[str, Point]]]:
         """The joint values of the variables of a record, with their probabilities; sets are independent."""
         branch = next((v for _, v in d.values), None)
         wanted = {v: field(self.model, v, branch) for v in d.targets}
@@ -95,7 +128,7 @@ class Points:
                 here = tuple(left.pop(0) for _ in s.names)
                 chance *= float(s.array[here])
                 at |= dict(zip(s.names, here, strict=True))
-            yield chance, {v: data_value(self.model.variable(v), at[f]) for v, f in wanted.items()}
+            yield np.array([chance]), {v: data_value(self.model.variable(v), at[f]) for v, f in wanted.items()}
 
     def variable_of(self, name: str) -> Variable:
         """The variable that takes a field."""
@@ -165,6 +198,14 @@ class Points:
         moved = plain + 1j * STEP * np.eye(count).reshape(count, *plain.shape[1:])
         value = replace(self, logits={**self.logits, factor: moved}).value(term, {})
         return np.asarray((np.broadcast_to(value, (count,)).imag / STEP).reshape(plain.shape[1:]))
+
+
+def _chance(parts: Sequence[tuple[Array, ...]]) -> Array:
+    """The probability of independent draws, which stands first in each."""
+    found = np.ones(1)
+    for part in parts:
+        found = found * part[0]
+    return found
 
 
 def data_value(v: Variable, place: int) -> Point:

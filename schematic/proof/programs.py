@@ -65,7 +65,8 @@ class Roots:
             joint = torch.from_numpy(np.ascontiguousarray(s.array.real)).reshape(-1)
             places = torch.stack([self.choose(len(joint)) for _ in range(self.records)], 1)
             self.weight = self.weight * joint[places].prod(1)
-            for name, size, at in zip(s.names, s.array.shape, np.unravel_index(places.numpy(), s.array.shape), strict=True):
+            fields = np.unravel_index(places.numpy(), s.array.shape)
+            for name, size, at in zip(s.names, s.array.shape, fields, strict=True):
                 values = np.concatenate([data_value(p.variable_of(name), i) for i in range(size)])
                 chosen = torch.from_numpy(values)[torch.from_numpy(at).reshape(-1)]
                 found[name] = chosen if p.variable_of(name).type.kind == "category" else chosen[:, 1]

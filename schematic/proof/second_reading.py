@@ -216,6 +216,8 @@ class SecondReading:
 
     def objective(self, groups: tuple[str, ...]) -> Number:
         """What the groups of one update maximize, every constant kept but those of degenerate factors."""
+        if self.m.wake_sleep:
+            return self.wake() + self.sleep()
         judges = {f.group for f in self.blue if not f.perfect and not f.fixed}
         if groups[0] in judges:
             return self.judge(groups[0])
@@ -277,4 +279,25 @@ class SecondReading:
             config = {**{n: outer[n] for n in carried}, **inner}
             inside = self.bracket(config, source, y, weighed=True)
             total = total + self.weight(config, source, y, lambda f: self.t) * inside
+        return total
+
+    def wake(self) -> Number:
+        """Reading 5: what is inferred at y=0 is scored by the generative side."""
+        v = self.branches[0]
+        return self._phase("generative", {n: self.drawn_from(n, v) for n in self.names}, v)
+
+    def sleep(self) -> Number:
+        """Reading 5: what is generated at y=0 is scored by the inference side."""
+        v = self.branches[0]
+        source: dict[str, Source] = {n: "given" if self.m.variable(n).given else None for n in self.names}
+        source |= {n: solid[0] for n in self.names if (solid := self.into(n, "generative", v))}
+        return self._phase("inference", source, v)
+
+    def _phase(self, scored: Process, source: dict[str, Source], v: int) -> Number:
+        mine = [f for f in self.m.factors if f.process == scored and not f.adversarial and not f.implicit]
+        mine = [f for f in mine if not f.fixed and self.free(f, v)]
+        total: Number = 0.0
+        for config in self.configs(self.usable(source)) if mine else ():
+            inside = sum(f.weight * np.log(self.p(f, config, v, self.t)) for f in mine)
+            total = total + self.weight(config, source, v, lambda f: self.t0) * inside
         return total

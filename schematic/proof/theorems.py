@@ -196,7 +196,7 @@ def active_adversary(case: Case) -> float | None:
 
 def importance_order(case: Case) -> float | None:
     """L_k = E log 1/k sum_i exp(B_i) grows with k and stays under E log E exp(B) (log p(x), where B is a bound's)."""
-    if case.model.indicator is not None:
+    if case.model.indicator is not None or case.model.wake_sleep:
         return None
     worst = 0.0
     for chance, inside in _brackets(case):

@@ -28,7 +28,7 @@ from schematic.compiler.plan import plan
 from schematic.compiler.program import Call, Drawn, Plan, Update
 from schematic.compiler.program import Term as Planned
 from schematic.core.diagnostics import Report
-from schematic.graph.algebra import perfect, swap, swap_arrows
+from schematic.graph.algebra import importance, perfect, swap, swap_arrows
 from schematic.graph.build import load
 from schematic.graph.model import Divergence, Model
 from schematic.nets.source import needed
@@ -85,6 +85,7 @@ def corpus() -> dict[str, Model]:
         "two levels": example("two_level_vae"),
         "discrete": example("discrete_vae"),
         "aavae of numbers": active,
+        "one weighed draw": importance(infogan, 1),
         "hinge": _diverging(infogan, "hinge"),
         "least squares": _diverging(infogan, "least_squares"),
         "bits": example("binary_vae"),
