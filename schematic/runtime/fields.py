@@ -118,29 +118,31 @@ def _mend(have: Shape, field: Field) -> str:
 
 
 def _scale(array: Array, field: Field, white: float) -> Array:
-    values = array.astype(np.float32)
-    if array.dtype.kind not in "ui" or field.kind == "category":
-        return values
-    if field.kind == "binary":
-        return values / white if set(np.unique(array)) == {0, white} else values
-    if field.kind == "unit" or (array.dtype == np.uint8 and len(field.shape) == 3):
-        return values / np.float32(white)
-    return values
+    if array.dtype.kind in "ui" and field.kind != "category":
+        bits = field.kind == "binary" and set(np.unique(array)) == {0, white}
+        if bits or field.kind == "unit" or (array.dtype == np.uint8 and len(field.shape) == 3):
+            scaled: Array = np.divide(array, np.float32(white), dtype=np.float32)
+            return scaled
+    return array.astype(np.float32)
 
 
 def _check(values: Array, field: Field, where: str) -> None:
     """Raises RunError where a value is not finite or not of the field's type."""
-    checks = {
-        "unit": (lambda v: (v >= 0) & (v <= 1), "from 0 to 1", "scale them, or declare real(...)"),
-        "binary": (lambda v: (v == 0) | (v == 1), "0 or 1", "--binarize draws bits from grey values"),
-    }
-    finite, holds, help = (np.isfinite, "finite", "")
-    for test, says, mend in ((finite, holds, help), checks.get(field.kind, (finite, holds, help))):
-        bad = np.argwhere(~test(values))
-        if len(bad):
-            record, value = int(bad[0][0]), values[tuple(bad[0])]
-            raise RunError(f"{where} is {field.kind or 'real'}, {says}; record {record} has {value:g}", mend)
-    if field.kind == "category":
-        sums = values.sum(-1)
-        if not (np.all((values == 0) | (values == 1)) and np.all(sums == 1)):
-            raise RunError(f"{where} is a category, but is neither class numbers nor one-hot")
+    low, high = values.min(initial=0), values.max(initial=0)  # not a number if any is not
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise _wrong(values, np.isfinite(values), field, "finite", where)
+    if field.kind == "unit" and (low < 0 or high > 1):
+        help = "scale them, or declare real(...)"
+        raise _wrong(values, (values >= 0) & (values <= 1), field, "from 0 to 1", where, help)
+    bits: Array = (values == 0) | (values == 1) if field.kind in ("binary", "category") else np.ones(1)
+    if field.kind == "binary" and not bits.all():
+        raise _wrong(values, bits, field, "0 or 1", where, "--binarize draws bits from grey values")
+    if field.kind == "category" and not (bits.all() and (values.sum(-1) == 1).all()):
+        raise RunError(f"{where} is a category, but is neither class numbers nor one-hot")
+
+
+def _wrong(values: Array, holds: Array, field: Field, says: str, where: str, help: str = "") -> RunError:
+    """The error that tells of the first value of which `holds` is false."""
+    first = np.argwhere(~holds)[0]
+    words = f"{where} is {field.kind or 'real'}, {says}; record {int(first[0])} has {values[tuple(first)]:g}"
+    return RunError(words, help)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -193,10 +194,8 @@ def test_mat_files_of_the_other_byte_order_are_read() -> None:
 def test_no_damage_to_a_mat_file_makes_a_traceback(data: bytes, at: int, length: int) -> None:
     whole = matfile(compressed(matrix("y", np.ones((4, 1)))), matrix("z", np.ones((2, 3))))
     for bad in (data, matfile(data), whole[:at] + data[:length] + whole[at + length :], whole[:at]):
-        try:
+        with suppress(ValueError, zlib.error, struct.error):
             mat.decode(bad)
-        except (ValueError, zlib.error, struct.error):
-            pass
 
 
 # --- pictures -------------------------------------------------------------------------------------------------
