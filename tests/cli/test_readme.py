@@ -20,7 +20,7 @@ def commands(page: Path) -> list[str]:
     """Every `schematic ...` command that a page shows, in fences and in tables."""
     text = page.read_text()
     lines = [line for _, block in FENCED.findall(text) for line in block.splitlines()]
-    found = [re.search(r"(?:^|/)(schematic (?!gm)[a-z]+\b[^#]*)", line) for line in lines]
+    found = [re.search(r"(?:^|/)(schematic (?!gm)[a-z]+\b.*)", line) for line in lines]
     inline = re.findall(r"`(schematic [a-z]+\b[^`]*)`", text)
     return [m.group(1).strip() for m in found if m] + inline
 
