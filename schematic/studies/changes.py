@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations_with_replacement
 from typing import Literal
 
 from schematic.core.names import greek
 from schematic.graph.checks import type_words
 from schematic.graph.defaults import resolve
-from schematic.graph.model import AnyModel, Data, Factor, Model, Variable
+from schematic.graph.model import AnyModel, Factor, Model, Variable
 from schematic.graph.networks import net_words
-from schematic.studies.matching import Arrow, Match, Pairs, arrows, variables
+from schematic.studies.matching import Arrow, Match, Pairs, arrows, together, variables
 from schematic.studies.renaming import named_as
 from schematic.studies.skeleton import terms
 
@@ -88,18 +88,12 @@ def _variable_words(a: Variable, b: Variable) -> Iterator[str]:
 def _records(two: Aligned) -> Iterator[Change]:
     """Fields of one record on one side, of independent ones on the other."""
     left, right = variables(two.left), variables(two.right)
-    shared = [n for n, v in right.items() if v.data and n in left and left[n].data]
-    for a, b in combinations(shared, 2):
-        here, there = _together(left[a].data, left[b].data), _together(right[a].data, right[b].data)
+    both = ((n, left[n].data, v.data) for n, v in right.items() if n in left)
+    shared = [(n, here, there) for n, here, there in both if here is not None and there is not None]
+    for (a, first, one), (b, second, other) in combinations_with_replacement(shared, 2):
+        here, there = together(first, second), together(one, other)
         if here != there:
-            yield Change("variable", f"{a}, {b}", here, there, (there,))
-
-
-def _together(a: Data | None, b: Data | None) -> str:
-    assert a is not None and b is not None
-    if a.fields == b.fields:
-        return "one field"
-    return "of one record" if set(a.sets) & set(b.sets) else "drawn independently"
+            yield Change("variable", a if a == b else f"{a}, {b}", here, there, (there,))
 
 
 def variable_text(v: Variable) -> str:
@@ -219,7 +213,8 @@ def _readings(two: Aligned) -> Iterator[Change]:
         if i not in two.terms:
             yield Change("reading", model.name or str(i + 1), here, "", ("missing",))
         elif (there := _reading_text(*right[two.terms[i]])) != here:
-            yield Change("reading", right[two.terms[i]][1].name, here, there, (f"{there}, not {here}",))
+            name = right[two.terms[i]][1].name or str(two.terms[i] + 1)
+            yield Change("reading", name, here, there, (f"{there}, not {here}",))
     for j, (weight, model) in enumerate(right):
         if j not in two.terms.values():
             yield Change("reading", model.name or str(j + 1), "", _reading_text(weight, model), ("added",))

@@ -16,7 +16,7 @@ from schematic.studies.skeleton import form, terms
 
 DEPTH = 3
 STATES = 150  # graphs that are reached from one known model
-TRIES = 30  # of those at one depth that are held against the model, the most alike first
+TRIES = 15  # of those at one depth that are held against the model, the most alike first
 
 
 @dataclass(frozen=True)
@@ -71,16 +71,22 @@ def identify(model: AnyModel, known: Sequence[Known]) -> Identity:
 def nearest(model: AnyModel, known: Sequence[Known]) -> Near | None:
     """The known model and the moves from it that leave the least to say; of equals the one with less that differs."""
     best: Near | None = None
-    shape = form(model).form
-    for depth, level in enumerate(_levels(model, known)):
-        same = next(((k, s) for k, s in level if form(s.model).form == shape), None)
-        tried = [same] if same else sorted(level, key=lambda state: _bound(state[1].model, model))[:TRIES]
-        for k, state in tried:
-            if best is None or depth + _bound(state.model, model) <= best.distance:
+    shape, towards = form(model).form, goal(model)
+    level = {k: [Reached((), k.model)] for k in known}
+    seen = {k: {form(k.model).form} for k in known}
+    for depth in range(DEPTH + 1):
+        states = [(k, state) for k, reached in level.items() for state in reached]
+        same = [(k, state) for k, state in states if form(state.model).form == shape]
+        bounds = sorted(((_bound(s.model, model), k, s) for k, s in same[:1] or states), key=lambda b: b[0])
+        for bound, k, state in bounds[:TRIES]:
+            if best is None or same or depth + bound < best.distance + (not depth):
                 found = _near(k, state, model)
                 best = min(best or found, found, key=lambda n: (n.distance, len(n.changes), n.match.cost))
-        if best is not None and best.distance <= depth + (0 if best.changes else 1):
+        if same or best is None or best.distance <= depth:
             break
+        # Without a variable that the model has, a chain is no answer by itself: one move has to do.
+        fits = [k for k in known if _worth(depth + 1, _missing(k.model, model), best.distance)]
+        level = {k: list(stepped(level.get(k, []), towards, seen[k], STATES)) for k in fits}
     return best
 
 
@@ -90,15 +96,13 @@ def _near(known: Known, state: Reached, model: AnyModel) -> Near:
     return Near(known, state.moves, found, tuple(c for c in left if not c.aside))
 
 
-def _levels(model: AnyModel, known: Sequence[Known]) -> Iterator[list[tuple[Known, Reached]]]:
-    """What ever more moves lead to; the first only, unless the known model has all the variables that are needed."""
-    towards, wanted = goal(model), _variables(model)
-    level = {k: [Reached((), k.model)] for k in known}
-    seen = {k: {form(k.model).form} for k in known}
-    for depth in range(DEPTH + 1):
-        yield [(k, state) for k, states in level.items() for state in states]
-        fits = [k for k in known if depth == 0 or wanted <= _variables(k.model)]
-        level = {k: list(stepped(level[k], towards, seen[k], STATES)) for k in fits}
+def _worth(moves: int, missing: int, best: int) -> bool:
+    return moves + missing <= best and (missing == 0 or moves == 1)
+
+
+def _missing(left: AnyModel, right: AnyModel) -> int:
+    """How many variables of the right model no move gives the left one."""
+    return (_variables(right) - _variables(left)).total()
 
 
 def _bound(left: AnyModel, right: AnyModel) -> int:

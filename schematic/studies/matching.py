@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, combinations_with_replacement
 
-from schematic.graph.model import AnyModel, Factor, Model, Variable
+from schematic.graph.model import AnyModel, Data, Factor, Model, Variable
 from schematic.studies.labelled import Node
 from schematic.studies.skeleton import awake, form, terms
 
@@ -27,13 +27,16 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Match:
-    """What of a left model is what of a right one, by name; `arrows` has each arrow of both once, alone with None."""
+    """What of a left model is what of a right one, by name; `arrows` has each arrow of both once, alone with None.
+
+    `cost`: how much differs, and, where that is equal, how many names do.
+    """
 
     variables: Mapping[str, str]
     groups: Mapping[str, str]
     terms: Mapping[int, int]
     arrows: Pairs
-    cost: float
+    cost: tuple[float, int]
 
     @property
     def renamed(self) -> tuple[tuple[str, str], ...]:
@@ -42,8 +45,8 @@ class Match:
 
 
 def match(left: AnyModel, right: AnyModel) -> Match:
-    """The best match that was found: of one graph under two namings an isomorphism, else the least of a beam search,
-    improved by exchanges; a name that stays counts a little."""
+    """The best match that was found: of one graph under two namings an isomorphism, else the best of a beam search,
+    improved by exchanges."""
     pair = _Pair(left, right)
     best = pair.improved(min((pair.under(names) for names in pair.namings()), key=lambda m: m.cost))
     for exact in (False, True):
@@ -51,17 +54,6 @@ def match(left: AnyModel, right: AnyModel) -> Match:
         if a.form == b.form and (found := pair.told(tuple(zip(a.order, b.order, strict=True)))).cost < best.cost:
             best = found
     return best
-
-
-def isomorphism(left: AnyModel, right: AnyModel) -> Match | None:
-    """The match of two models that are one but for names; None if they are not."""
-    a, b = form(left), form(right)
-    if a.form != b.form:
-        return None
-    pair = _Pair(left, right)
-    found = pair.told(tuple(zip(a.order, b.order, strict=True)))
-    named = pair.under({n: n for n in pair.left if n in pair.right})
-    return min(found, named, key=lambda m: m.cost)
 
 
 def arrows(model: AnyModel) -> tuple[Arrow, ...]:
@@ -95,7 +87,7 @@ class _Pair:
             grown = [(cost + 2 * ALONE, names) for cost, names in beam]
             for other in self.right:
                 a, b = roles[0][name], roles[1][other]
-                price = _variable_cost(self.left[name], self.right[other])
+                price = _variable_cost(self.left[name], self.right[other]) + 0.3 * (name != other)
                 price += 0.2 * (sum((a - b).values()) + sum((b - a).values()))
                 if price < 4 * ALONE:
                     grown += [(c + price, {**names, name: other}) for c, names in beam if other not in names.values()]
@@ -133,15 +125,17 @@ class _Pair:
 
     def _head_cost(self, i: int, j: int) -> float:
         (w, reading), (v, other) = self.heads[0][i], self.heads[1][j]
-        return 0.3 * (w != v) + 1.0 * (reading != other) + 0.01 * (i != j)
+        return 0.3 * (w != v) + 1.0 * (reading != other)
 
     def _paired(self, left: list[Arrow], right: list[Arrow], names: Mapping[str, str]) -> tuple[float, Pairs]:
         priced = sorted(
-            ((_factor_cost(a.factor, b.factor, names), i, j) for i, a in enumerate(left) for j, b in enumerate(right)),
+            (_factor_cost(a.factor, b.factor, names), a.factor.name != b.factor.name, i, j)
+            for i, a in enumerate(left)
+            for j, b in enumerate(right)
         )
         chosen: dict[int, int] = {}
         total = 0.0
-        for cost, i, j in priced:
+        for cost, _, i, j in priced:
             if cost < 2 * ALONE and i not in chosen and j not in chosen.values():
                 chosen[i] = j
                 total += cost
@@ -163,13 +157,30 @@ class _Pair:
         groups = _groups(pairs)
         cost = ALONE * (len(self.left) + len(self.right) - 2 * len(names))
         cost += sum(_variable_cost(self.left[a], self.right[b]) for a, b in names.items())
-        cost += sum(self._head_cost(i, j) for i, j in paired.items())
+        cost += sum(self._head_cost(i, j) for i, j in paired.items()) + self._record_cost(names)
         for a, b in pairs:
             if a is None or b is None:
                 cost += ALONE
             else:
                 cost += _factor_cost(a.factor, b.factor, names) + (groups.get(a.factor.group) != b.factor.group)
-        return Match(names, groups, paired, pairs, cost)
+        others = [*names.items(), *((a.factor.name, b.factor.name) for a, b in pairs if a and b)]
+        return Match(names, groups, paired, pairs, (round(cost, 6), sum(a != b for a, b in others)))
+
+    def _record_cost(self, names: Mapping[str, str]) -> float:
+        data = [(self.left[a].data, self.right[b].data) for a, b in names.items()]
+        known = [(a, b) for a, b in data if a is not None and b is not None]
+        return 0.5 * sum(together(a, c) != together(b, d) for (a, b), (c, d) in combinations_with_replacement(known, 2))
+
+
+def together(a: Data, b: Data) -> str:
+    """How the fields of two variables belong together; of those that differ by domain, in which domains."""
+    pairs = [(i, j) for i in range(len(a.fields)) for j in range(len(b.fields))]
+    fields = [(i, j) for i, j in pairs if a.fields[i] == b.fields[j]]
+    records = [(i, j) for i, j in pairs if a.sets[i] == b.sets[j]]
+    words = "one field" if len(fields) == len(pairs) else "of one record" if records else "drawn independently"
+    if not records or len(pairs) == 1:
+        return words
+    return f"{words} in domains {', '.join('=' * ((i, j) in fields) + f'{i}/{j}' for i, j in records)}"
 
 
 def _reading(model: Model) -> tuple[bool, int | None]:
@@ -211,7 +222,7 @@ def _groups(pairs: Pairs) -> dict[str, str]:
 def _variable_cost(a: Variable, b: Variable) -> float:
     if (a.type.kind == "domain") != (b.type.kind == "domain"):
         return 100.0
-    cost = 0.3 * (a.name != b.name) + 2.0 * (len(a.type.values) != len(b.type.values))
+    cost = 2.0 * (len(a.type.values) != len(b.type.values))
     cost += 1.5 * (a.type.kind != b.type.kind) + 1.0 * ((a.index is None) != (b.index is None))
     cost += 2.0 * ((a.data is None) != (b.data is None)) + 2.0 * ((a.prior is None) != (b.prior is None))
     cost += 0.5 * (a.prior != b.prior) + 0.5 * (a.partial != b.partial)
@@ -220,7 +231,7 @@ def _variable_cost(a: Variable, b: Variable) -> float:
 
 def _factor_cost(a: Factor, b: Factor, names: Mapping[str, str]) -> float:
     cost = 1.0 * (a.process != b.process) + 1.0 * (a.implicit != b.implicit) + 4.0 * (a.adversarial != b.adversarial)
-    cost += 1.0 * (a.perfect != b.perfect) + 2.0 * (_named(a.target, names) != b.target) + 0.1 * (a.name != b.name)
+    cost += 1.0 * (a.perfect != b.perfect) + 2.0 * (_named(a.target, names) != b.target)
     cost += 1.0 * len({_named(p, names) for p in a.parents} ^ set(b.parents)) + 0.5 * (a.when != b.when)
     same = (a.fixed, a.temperature, a.weight, a.beta, a.divergence, a.each, a.shifts)
     other = (b.fixed, b.temperature, b.weight, b.beta, b.divergence, b.each, b.shifts)

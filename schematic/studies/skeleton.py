@@ -14,6 +14,8 @@ from schematic.graph.model import AnyModel, Factor, Model, Sum, Variable
 from schematic.graph.options import senseless
 from schematic.studies.labelled import Canonical, Labelled, Node, canonical
 
+PLAIN = Factor("", (), "", "generative")
+
 Terms = tuple[tuple[float, Model], ...]
 
 
@@ -29,33 +31,30 @@ def form(model: AnyModel, *, exact: bool = True) -> Canonical:
 
 
 def skeleton(model: AnyModel, *, exact: bool = True) -> Labelled:
-    """The labelled graph of a model. A name means one thing in all terms; each term has its own arrows and givens."""
+    """The labelled graph of a model. In a sum a variable is one thing in all terms, each of which has its own arrows.
+
+    Which arrows of several terms are one conditional follows from their groups and ends.
+    """
     graph = Labelled()
-    shared = len(terms(model)) > 1
     for number, (weight, term) in enumerate(terms(model)):
         home = graph.node(("term", str(number)), _term_label(weight, term, exact))
         for v in term.variables:
             here = graph.node(("variable", str(number), v.name), _variable_label(v, exact))
-            _home(graph, here, home, v.name, shared)
+            if len(terms(model)) > 1:
+                graph.edge(home, here, "has")
+                graph.edge(here, graph.node(("variable", v.name), "name"), "is")
             _data(graph, v, here, number, exact)
         for f in term.factors:
             here = _factor(graph, awake(f, term), number, exact)
-            _home(graph, here, home, f.name, shared)
+            graph.edge(home, here, "has")
     return graph
-
-
-def _home(graph: Labelled, here: Node, home: Node, name: str, shared: bool) -> None:
-    """A thing is of its term, and is what the others call by its name."""
-    if shared:
-        graph.edge(home, here, "has")
-        graph.edge(here, graph.node((here[0], name), "name"), "is")
 
 
 def awake(factor: Factor, model: Model) -> Factor:
     """The factor without the options that a move left asleep on it."""
-    plain = Factor("", (), "", "generative")
-    options: dict[str, Any] = {o: getattr(plain, o) for o in senseless(factor, model.variable(factor.target).type.kind)}
-    return replace(factor, **options)
+    asleep = senseless(factor, model.variable(factor.target).type.kind)
+    options: dict[str, Any] = {o: plain for o in asleep if getattr(factor, o) != (plain := getattr(PLAIN, o))}
+    return replace(factor, **options) if options else factor
 
 
 def _term_label(weight: float, term: Model, exact: bool) -> str:
