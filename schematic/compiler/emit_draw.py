@@ -7,7 +7,7 @@ from math import prod
 
 from schematic.calculus.text import density_text
 from schematic.compiler.emit_nets import rank
-from schematic.compiler.emit_text import indent, local, noted, number, quoted, shape
+from schematic.compiler.emit_text import branch_local, indent, local, noted, number, quoted, shape
 from schematic.compiler.estimators import prior_of, values
 from schematic.compiler.program import Branch, Conditional, Drawn, Plan, field
 from schematic.graph.model import Gradient, Type, Variable
@@ -75,10 +75,10 @@ def draw(plan: Plan) -> list[str]:
     lines += [f"    first = batch[{quoted(plan.fields[0][0])}]"] if counted or placed else []
     lines += ["    n = len(first)"] if counted else []
     lines += ['    like = {"dtype": first.dtype, "device": first.device}'] if placed else []
-    branches = [local(b.name) for b in plan.branches]
+    branches = [branch_local(b.name) for b in plan.branches]
     lines += [f"    {', '.join(branches)} = {', '.join('{}' for _ in branches)}"] if branches else []
     lines += indent(parts)
-    found = ", ".join(f"{quoted(b.name)}: {local(b.name)}" for b in plan.branches)
+    found = ", ".join(f"{quoted(b.name)}: {branch_local(b.name)}" for b in plan.branches)
     return [*lines, f"    return {{{found}}}"]
 
 
@@ -99,28 +99,31 @@ def _branch(plan: Plan, branch: Branch) -> list[str]:
 
 def place(branch: Branch, d: Drawn) -> str:
     """Where a value stands: `fake["z"]`, or a local variable where an inferred one hides it."""
-    return local(f"outer_{d.variable}") if d.hidden else f"{local(branch.name)}[{quoted(d.key)}]"
+    return local(f"outer_{d.variable}") if d.hidden else f"{branch_local(branch.name)}[{quoted(d.key)}]"
 
 
 def drawn(plan: Plan, branch: Branch, d: Drawn) -> list[str]:
     """The lines that draw one value."""
-    variable = plan.model.variable(d.variable)
+    variable = branch.model.variable(d.variable)
     target = place(branch, d)
     density = density_text(replace(d.density, stopped=d.outer))
     dims = shape(*d.axes, "batch", *variable.type.event_shape)
     what = f"{dims}: {d.variable} ~ {density}"
     if d.how == "mixture":
-        ends = ", ".join(f"{place(b, b.drawn(d.key))}.detach()" for b in plan.branches if b.number in (0, 1))
+        domains = [b for b in plan.branches if b.term == branch.term and b.number in (0, 1)]
+        ends = ", ".join(f"{place(b, b.drawn(d.key))}.detach()" for b in domains)
         weight = f"place.reshape(n{', 1' * len(variable.type.event_shape)})" if variable.type.event_shape else "place"
         return noted(f"{target} = torch.lerp({ends}, {weight})", f"{dims}: {d.variable} between the domains")
     if d.how == "data":
-        return noted(f"{target} = batch[{quoted(field(plan.model, d.variable, branch.number))}]", what)
+        return noted(f"{target} = batch[{quoted(field(branch.model, d.variable, branch.number))}]", what)
     if d.how == "prior":
         return noted(f"{target} = {prior(variable, d.axes)}", what)
     k = plan.conditional(d.density.factor or "")
     by_key = {p.key: p for p in branch.draws}
     parents = ", ".join(place(branch, by_key[p]) for p in d.parents)
     called = f"self.{k.factor.attribute}({parents or 'batch=(n,)'})"
+    if d.frozen and not d.outer:
+        called = f"frozen(self.{k.factor.attribute}, {parents or 'batch=(n,)'})"
     if d.how == "map" and k.factor.implicit:
         return noted(f"{target} = {called}", f"{dims}: hollow, {density}")
     if d.how in ("map", "mean"):
@@ -128,7 +131,8 @@ def drawn(plan: Plan, branch: Branch, d: Drawn) -> list[str]:
     if d.how == "enumerate":
         return noted(f"{target} = {every(variable, d.axes)}", f"{dims}: every value of {d.variable}")
     more = d.axes[: len(d.axes) - max((len(by_key[p].axes) for p in d.parents), default=0)]
-    return [f"q = {called}", *noted(f"{target} = {sample(k, d.how, k.factor.gradient, more)}", what)]
+    gradient = branch.model.factor(k.factor.name).gradient
+    return [f"q = {called}", *noted(f"{target} = {sample(k, d.how, gradient, more)}", what)]
 
 
 def prior(v: Variable, axes: tuple[int, ...] = ()) -> str:

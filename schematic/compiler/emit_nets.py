@@ -255,7 +255,7 @@ class Builder:
             variable = checked(f"net_{name}")
             trained = dict(k.nets)[name]
             who = f"trained by {', '.join(sorted(trained))}" if trained else "fixed"
-            code = self.body(self.plan.model.net(name).net, k, given, types)
+            code = self.body(self.plan.net(name).net, k, given, types)
             self.lines.append(f"{variable} = {code}  # net {name}, {who}")
             self.bodies[name] = variable
         return self.bodies[name]
@@ -274,9 +274,9 @@ class Builder:
         key = (name, same, event)
         if key not in self.heads:
             variable = checked(unique(f"head_{name}_{target.name}", self.heads.values()))
-            net = self.plan.model.net(name).net
+            net = self.plan.net(name).net
             while (last := [*links(net)][-1]).declared:
-                net = self.plan.model.net(last.kind).net
+                net = self.plan.net(last.kind).net
             made = self.use(nets.construct_head(last.kind, last.args, last.options, self.bodies[name], event))
             self.lines.append(f"{variable} = {made}  # its head for {target.name}")
             self.heads[key] = variable
@@ -286,7 +286,7 @@ class Builder:
 def ends_in(plan: Plan, net: Net, name: str) -> bool:
     """The target of a factor with this net is a target of the declared net of that name."""
     *_, last = links(net)
-    return last.declared and (last.kind == name or ends_in(plan, plan.model.net(last.kind).net, name))
+    return last.declared and (last.kind == name or ends_in(plan, plan.net(last.kind).net, name))
 
 
 def construct(plan: Plan, classes: dict[str, str]) -> Builder:

@@ -9,7 +9,7 @@ from schematic.compiler import estimators
 from schematic.compiler.emit_draw import prior, sample
 from schematic.compiler.emit_text import indent, quoted
 from schematic.compiler.program import Conditional, Plan
-from schematic.graph.model import Variable
+from schematic.graph.model import Model, Variable
 
 
 @dataclass(frozen=True)
@@ -22,16 +22,24 @@ class Route:
 
 def generation(plan: Plan) -> Route:
     """At y=0, from the priors along the factors, on either side, that lead to empirical variables; if none does there
-    (a classifier that is trained in the source domain alone), along those of every domain."""
-    factors = tuple(k for k in plan.conditionals if not k.factor.adversarial)
-    here = _generation(plan, tuple(k for k in factors if k.factor.when in (None, 0)))
-    return here if here.drawn else _generation(plan, factors)
+    (a classifier that is trained in the source domain alone), along those of every domain. Of a sum, the first term's
+    that can."""
+    found = [_generated(m, plan.own(m)) for m in plan.models]
+    return next((route for route in found if route.drawn), found[0])
 
 
-def _generation(plan: Plan, usable: tuple[Conditional, ...]) -> Route:
-    known = [v for v in plan.model.variables if v.prior is not None or v.partial]
+def _generated(model: Model, own: tuple[Conditional, ...]) -> Route:
+    factors = tuple(k for k in own if not k.factor.adversarial)
+    here = _generation(model, tuple(k for k in factors if k.factor.when in (None, 0)))
+    return here if here.drawn else _generation(model, factors)
+
+
+def _generation(model: Model, usable: tuple[Conditional, ...]) -> Route:
+    known = [v for v in model.variables if v.prior is not None or v.partial]
     found = _reach(usable, tuple(v.name for v in known))
-    for v in plan.model.variables:  # what no factor can reach is given, as far as the rest needs it
+    drawn_there = {k.variable.name for k in usable if k.factor.process == "inference"}
+    # what no factor can reach is given, as far as the rest needs it
+    for v in sorted(model.variables, key=lambda v: v.name in drawn_there):
         if v.data is not None and v.name not in _names(found, known):
             producers = [k for k in usable if k.variable == v and _own(k, found, known)]
             if not producers:
@@ -46,10 +54,16 @@ def _generation(plan: Plan, usable: tuple[Conditional, ...]) -> Route:
 
 
 def inference(plan: Plan) -> Route:
-    """From empirical variables to those that are not, along the factors on either side, in any domain."""
-    empirical = tuple(v for v in plan.model.variables if v.data is not None)
+    """From empirical variables to those that are not, along the factors on either side, in any domain. Of a sum, the
+    first term's that can."""
+    found = [_inferred(m, plan.own(m)) for m in plan.models]
+    return next((route for route in found if route.drawn), found[0])
+
+
+def _inferred(model: Model, own: tuple[Conditional, ...]) -> Route:
+    empirical = tuple(v for v in model.variables if v.data is not None)
     usable = tuple(
-        k for k in plan.conditionals if k.parents and not k.factor.adversarial and k.variable.data is None
+        k for k in own if k.parents and not k.factor.adversarial and k.variable.data is None
     )
     first = sorted(usable, key=lambda k: k.factor.process == "generative")
     drawn: list[tuple[Variable, Conditional | None]] = [
@@ -126,21 +140,21 @@ def _body(plan: Plan, route: Route) -> list[str]:
         lines += ['    raise TypeError(f"these must be given: {\', \'.join(sorted(missing))}")']
     drawn: list[str] = []
     for v, k in route.drawn:
-        drawn += _draw(v, k, names)
+        drawn += _draw(plan, v, k, names)
     if any("**like" in line for line in drawn):
         lines += ["first = next(self.parameters())"]
         lines += ['like = {"dtype": first.dtype, "device": first.device}']
     return [*lines, "drawn: dict[str, Tensor] = {}", *drawn, "return drawn"]
 
 
-def _draw(v: Variable, k: Conditional | None, given: tuple[str, ...]) -> list[str]:
+def _draw(plan: Plan, v: Variable, k: Conditional | None, given: tuple[str, ...]) -> list[str]:
     target = f"drawn[{quoted(v.name)}]"
     if k is None:
         return [f"{target} = {prior(v)}"]
     parents = ", ".join(f"{'given' if p.name in given else 'drawn'}[{quoted(p.name)}]" for p in k.parents)
     called = f"self.{k.factor.attribute}({parents or 'batch=(n,)'})"
     how = estimators.draw(v.type, k.family, k.factor.implicit, None, False, 1)
-    if how == "map" and k.factor.implicit:
+    if how == "map" and plan.conditional(k.factor.name).factor.implicit:
         return [f"{target} = {called}"]
     if how in ("map", "mean"):
         return [f"{target} = {called}.mean"]

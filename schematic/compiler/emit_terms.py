@@ -11,7 +11,19 @@ from schematic.calculus.terms import Critic, Density
 from schematic.calculus.terms import Term as Formula
 from schematic.calculus.text import density_text
 from schematic.calculus.text import lines as formula
-from schematic.compiler.emit_text import WIDTH, comment, indent, local, noted, number, quoted, scaled, shape, tupled
+from schematic.compiler.emit_text import (
+    WIDTH,
+    branch_local,
+    comment,
+    indent,
+    local,
+    noted,
+    number,
+    quoted,
+    scaled,
+    shape,
+    tupled,
+)
 from schematic.compiler.estimators import prior_of
 from schematic.compiler.program import Call, Plan, Term, Update
 
@@ -69,9 +81,12 @@ def _update(plan: Plan, u: Update) -> list[str]:
     writer = Writer(plan, u)
     body = [line for t in u.terms for line in writer.entry(t)]
     body += [line for s in u.scores for line in writer.surrogate(s)]
-    used = [b.name for b in plan.branches if any(local(b.name) + "[" in line for line in (*writer.lines, *body))]
-    names, places = ", ".join(map(local, used)), ", ".join(f"draw[{quoted(b)}]" for b in used)
-    return [f"{names} = {places}", *writer.lines, "return {", *indent(body), "}"]
+    used = [b.name for b in plan.branches if any(branch_local(b.name) + "[" in line for line in (*writer.lines, *body))]
+    pairs = [(branch_local(b), f"draw[{quoted(b)}]") for b in used]
+    opened = [f"{', '.join(n for n, _ in pairs)} = {', '.join(p for _, p in pairs)}"]
+    if len(opened[0]) > WIDTH - 4:
+        opened = [f"{name} = {place}" for name, place in pairs]
+    return [*opened, *writer.lines, "return {", *indent(body), "}"]
 
 
 @dataclass
@@ -101,7 +116,7 @@ class Writer:
 
     def value(self, branch: str, key: str) -> str:
         cut = ".detach()" if (branch, key) in self.update.detached else ""
-        return f"{local(branch)}[{quoted(key)}]{cut}"
+        return f"{branch_local(branch)}[{quoted(key)}]{cut}"
 
     def call(self, c: Call, like: str = "") -> str:
         """A conditional as code; a prior takes the shape of what it is compared with."""
@@ -115,7 +130,7 @@ class Writer:
         code = f"frozen({attribute}, {parents})" if c.frozen else f"{attribute}({parents})"
         if self.count[plain] < 2:
             return code
-        name = self.named(f"{attribute[5:]}_{c.branch}")
+        name = self.named(f"{attribute[5:]}_{branch_local(c.branch)}")
         self.lines += noted(f"{name} = {code}", density_text(c.density))
         self.made[plain] = name
         return name
@@ -135,7 +150,7 @@ class Writer:
         if c not in self.shared:
             return code
         if key not in self.made:
-            variable = self.named(f"{name}_{c.branch}")
+            variable = self.named(f"{name}_{branch_local(c.branch)}")
             self.lines += noted(f"{variable} = {code}", shown)
             self.made[key] = variable
         return self.made[key]
@@ -172,7 +187,7 @@ class Writer:
         copies = any(self.plan.branch(t.branch).drawn(k).copies for k in top.reads)
         key = f"ratio {t.ratio!r}"
         if key not in self.made:
-            self.made[key] = self.named(f"weight_{t.branch}")
+            self.made[key] = self.named(f"weight_{branch_local(t.branch)}")
             code = f"{self.made[key]} = normalized({self.logit(top)}, {0 if copies else -1})"
             note = f"w of {density_text(top.density)} / {density_text(t.ratio[1].density)}, its mean is 1"
             self.lines += noted(code, note)
@@ -296,7 +311,7 @@ def prior_functions(plan: Plan) -> list[list[str]]:
 
 
 def prior_function(plan: Plan, name: str) -> list[str]:
-    v = plan.model.variable(name)
+    v = plan.variable(name)
     p = prior_of(v.type, v.prior)
     rank = len(v.type.shape)
     like: dict[float, str] = {0: "torch.zeros_like(z)", 1: "torch.ones_like(z)"}

@@ -22,6 +22,12 @@ def local(name: str) -> str:
     return checked(f"{name}_" if name in TAKEN else name)
 
 
+def branch_local(name: str) -> str:
+    """The local variable of a branch: `fake`, of a sum `Half__fake` or `_2__fake`; no name of a file has two lines."""
+    term, _, own = name.rpartition(".")
+    return checked(f"{'_' if term[:1].isdigit() else ''}{term}__{own}") if term else local(own)
+
+
 def checked(name: str) -> str:
     """The name, which the grammar has made sure of; nothing else may become an identifier."""
     if not (name.isascii() and name.isidentifier()) or keyword.iskeyword(name):

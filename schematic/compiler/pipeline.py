@@ -28,9 +28,11 @@ def check(path: Path, report: Report | None = None, *, model: str | None = None,
     if not found.failed:
         for m in models:
             if m is not None and not waits(m, found, "warning"):
-                found_here = derive(m, found)
-                if found_here and isinstance(m, Model):
-                    plan(m, found_here, found)
+                here = Report()
+                maximized = derive(m, here)
+                if not here.failed:
+                    plan(m, maximized, here)
+                found.add(*here)
     report.add(*found)
     return report
 
@@ -73,7 +75,7 @@ def derive(model: AnyModel, report: Report) -> tuple[Objective, ...]:
     """The objectives of a model, in the order of the updates; none where an error was found."""
     from schematic.compiler.objectives import objectives
 
-    return objectives(model, report) if isinstance(model, Model) else ()
+    return objectives(model, report)
 
 
 def text(
@@ -92,7 +94,6 @@ def text(
     report.check()
     found = derive(model, report)
     report.check()
-    assert isinstance(model, Model), "a sum waits"
     if stage == "objectives":
         blocks = ((f"max over {', '.join(o.groups)}:", *(f"  {x}" for x in terms.lines(o.term))) for o in found)
         return "\n".join("\n".join(block) + "\n" for block in blocks)
@@ -135,8 +136,9 @@ def command(path: Path, model: str | None, restate: str | None) -> str:
     return shlex.join(("schematic", "compile", str(path), *named))
 
 
-def digest(model: Model) -> str:
+def digest(model: AnyModel) -> str:
     """A hash of every text that the model's parts were declared in, whatever the folder."""
-    parts = (model, *model.variables, *model.factors, *model.nets)
+    models = (model,) if isinstance(model, Model) else tuple(m for _, m in model.terms)
+    parts = (model, *models, *(p for m in models for p in (*m.variables, *m.factors, *m.nets)))
     texts = {p.span.source.path: p.span.source.text for p in parts}
     return sha256("\0".join(texts[name] for name in sorted(texts)).encode()).hexdigest()

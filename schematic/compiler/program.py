@@ -5,12 +5,12 @@ The whole plan on one screen; frozen. `emit` writes it as Python and decides not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from schematic.calculus.terms import KL, Critic, Density, Log, LogMean, Objective
 from schematic.compiler.estimators import Atom, How
-from schematic.graph.model import Factor, FamilyName, Model, Net, Variable
+from schematic.graph.model import AnyModel, Factor, FamilyName, Model, Net, NetDeclaration, Variable
 
 Key = str  # a value's name in its branch of a draw: "z", or "z.real" in another component
 
@@ -18,7 +18,8 @@ Key = str  # a value's name in its branch of a draw: "z", or "z.real" in another
 @dataclass(frozen=True)
 class Conditional:
     """A factor with the family and net in force. `nets`: the declared nets in it, with the groups that train each;
-    `trained`: its own group moves something of it."""
+    `trained`: its own group moves something of it. One that several terms of a sum share is hollow if it is so in all
+    of them, and trained if it is so in any."""
 
     factor: Factor
     variable: Variable
@@ -47,6 +48,7 @@ class Drawn:
     outer: bool = False  # reading 3: under theta_0
     hidden: bool = False  # an outer value that the inferred one of its name hides
     copies: int = 0
+    frozen: bool = False  # its factor's parameters are held: they move in other terms of the sum
 
     @property
     def enumerated(self) -> tuple[int, ...]:
@@ -56,11 +58,14 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Branch:
-    """A value of the indicator, in reading 3 the origin; "data" where there is none; "penalty" for mixtures."""
+    """A value of the indicator, in reading 3 the origin; "data" where there is none; "penalty" for mixtures. `model`
+    is the term that it belongs to, `term` its label, which the name begins with; '' where there is no sum."""
 
     name: str
     number: int | str | None
     draws: tuple[Drawn, ...]
+    model: Model
+    term: str
 
     def drawn(self, key: Key) -> Drawn:
         return next(d for d in self.draws if d.key == key and not d.hidden)
@@ -133,7 +138,7 @@ class Plan:
     """The whole program. `steps`: the groups of each update of one training step, and whether it draws afresh;
     `groups`: the factors that each group trains; `log`: what the estimators assume."""
 
-    model: Model
+    model: AnyModel
     conditionals: tuple[Conditional, ...]
     branches: tuple[Branch, ...]
     updates: tuple[Update, ...]
@@ -148,21 +153,46 @@ class Plan:
         return next(b for b in self.branches if b.name == name)
 
     @property
+    def models(self) -> tuple[Model, ...]:
+        """The terms of a sum, or the one model."""
+        return (self.model,) if isinstance(self.model, Model) else tuple(m for _, m in self.model.terms)
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """Every variable, with its given distributions in any term."""
+        found: dict[str, Variable] = {}
+        for v in (v for m in self.models for v in m.variables):
+            one = found.get(v.name, v)
+            found[v.name] = replace(one, data=one.data or v.data, prior=one.prior or v.prior)
+        return tuple(found.values())
+
+    def variable(self, name: str) -> Variable:
+        return next(v for v in self.variables if v.name == name)
+
+    def net(self, name: str) -> NetDeclaration:
+        """A declared net; terms of a sum declare those of one name alike."""
+        return next(n for m in self.models for n in m.nets if n.name == name)
+
+    def own(self, model: Model) -> tuple[Conditional, ...]:
+        """The conditionals of a term, with its own arrows."""
+        return tuple(replace(self.conditional(f.name), factor=f) for f in model.factors if not f.perfect)
+
+    @property
     def fields(self) -> tuple[tuple[str, Variable], ...]:
         """The data fields that the draws read, each with its (first) variable; where they read none, the first field of
         the model, whose records say how large a batch is."""
-        drawn = ((b.number, d.variable) for b in self.branches for d in b.draws if d.how == "data")
+        drawn = ((b, d.variable) for b in self.branches for d in b.draws if d.how == "data")
         found: dict[str, Variable] = {}
-        for number, name in drawn:
-            found.setdefault(field(self.model, name, number), self.model.variable(name))
-        spare = ((v.data.fields[0], v) for v in self.model.variables if v.data is not None)
+        for b, name in drawn:
+            found.setdefault(field(b.model, name, b.number), b.model.variable(name))
+        spare = ((v.data.fields[0], v) for v in self.variables if v.data is not None)
         return tuple(found.items()) or tuple(spare)[:1]
 
     @property
     def data(self) -> tuple[tuple[str, str], ...]:
         """The empirical variables whose fields are read, with the field: that of the first domain if it has several."""
         read = dict(self.fields)
-        empirical = ((v.name, v.data) for v in self.model.variables if v.data is not None)
+        empirical = ((v.name, v.data) for v in self.variables if v.data is not None)
         return tuple((name, data.fields[0]) for name, data in empirical if data.fields[0] in read)
 
 

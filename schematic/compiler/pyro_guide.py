@@ -78,7 +78,7 @@ class Guide(Program):
     def part(self, v: Variable, way: Source) -> str:
         """The value from one source, over all rows; a random one is an auxiliary site of its own."""
         cells = self.r.where(v.name, way)
-        y = self.r.plan.model.indicator
+        y = self.r.plan.models[0].indicator
         key = f"{v.name}.{y.type.values[self.r.cells[cells[0]].y or 0]}" if y else v.name
         match way:
             case Given(variable) if variable.data is not None:

@@ -22,7 +22,7 @@ PARALLEL_AUX = 'infer={"enumerate": "parallel", "is_auxiliary": True}'
 
 def terms(plan: Plan) -> tuple[Term, ...]:
     """The summands of the groups that do not judge."""
-    judges = {f.group for f in plan.model.factors if f.adversarial and not f.perfect and not f.fixed}
+    judges = {f.group for f in plan.models[0].factors if f.adversarial and not f.perfect and not f.fixed}
     return tuple(t for u in plan.updates if not judges & set(u.groups) for t in u.terms)
 
 
@@ -238,7 +238,7 @@ class Program:
         if len(self.r.cells) > 1:
             start.append(f"    rows = {len(self.r.cells)} * n")
         sites = [piece for line in self.lines for piece in self.broken(line)]
-        plate = quoted(unique("batch", (v.name for v in self.r.plan.model.variables)))
+        plate = quoted(unique("batch", (v.name for v in self.r.plan.models[0].variables)))
         return [*start, f"    with pyro.plate({plate}, {self.count}, dim=-1):", *indent(sites, 2)]
 
     def broken(self, line: str) -> list[str]:
@@ -251,7 +251,7 @@ class Program:
 
     def blocks(self) -> str:
         """What the rows are, block by block."""
-        y = self.r.plan.model.indicator
+        y = self.r.plan.models[0].indicator
         names = y.type.values if y else ()
         cells = self.r.cells
         if self.r.weighed:

@@ -53,7 +53,7 @@ class Reading:
     @cached_property
     def variables(self) -> tuple[Variable, ...]:
         """What the programs speak of, in the file's order."""
-        return tuple(v for v in self.plan.model.variables if any(v.name in c.needed for c in self.cells))
+        return tuple(v for v in self.plan.models[0].variables if any(v.name in c.needed for c in self.cells))
 
     def where(self, variable: str, source: Source) -> tuple[int, ...]:
         """The cells in which a variable is needed and comes about so."""
@@ -86,7 +86,7 @@ class Reading:
 
 def read(plan: Plan) -> Reading:
     """The cells in which something is scored, in the order of the branches."""
-    g = graph(plan.model)
+    g = graph(plan.models[0])
     weighed = bool(g.blue) and g.blue[0].process == "inference"
     branches = ((b, sources(g, b)) for b in g.branches)
     cells = _weighed(plan, g) if weighed else tuple(_cell(plan, g, b, None, way, {}, g.compared) for b, way in branches)

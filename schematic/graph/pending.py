@@ -14,8 +14,7 @@ def pending(model: AnyModel) -> tuple[Diagnostic, ...]:
     """SG601, a warning for each form of the model that is checked and drawn but not compiled yet."""
     if isinstance(model, Model):
         return tuple(_in_model(model))
-    found = [_told(model.reading, "a sum of models")]
-    return (*found, *(d for _, term in model.terms for d in _in_model(term)))
+    return tuple(dict.fromkeys(d for _, term in model.terms for d in _in_model(term)))
 
 
 def _told(span: Span, what: str) -> Diagnostic:

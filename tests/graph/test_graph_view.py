@@ -74,8 +74,6 @@ def test_the_family_follows_the_target(target: str, family: str) -> None:
 
 
 PENDING = [
-    ("model M { x : real = data  p_a : -> x }  model N = ⟦M + 2 * M", "a sum of models"),
-    ("model M { x : real = data  p_a : -> x }  model N = ⟦2 * M", "a sum of models"),
     ("model M { x : real = data  p_a : -> x = ⟦Flow(mlp(3)) }", "`Flow`"),
     ('model M { x : real = data  p_a : -> x = ⟦python("a:B") }', "a `python` network"),
     ('net F = ⟦python("a:B")  model M { x : real = data  p_a : -> x = F }', "a `python` network"),

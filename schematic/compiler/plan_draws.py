@@ -1,0 +1,223 @@
+"""Who draws what: the draws of every branch, merged over the objectives, with what their graphs hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from schematic.calculus.terms import KL, Density, LogMean, Objective, Summand
+from schematic.compiler import estimators
+from schematic.compiler.program import Branch, Conditional, Drawn, Key
+from schematic.core.diagnostics import Report, error
+from schematic.graph.defaults import resolve
+from schematic.graph.model import Factor, FamilyName, Model, Net, NetDeclaration
+from schematic.graph.networks import owners
+
+PENALTY = "penalty"
+Level = int | None | str  # the component of an inferred value, None outside reading 3, "outer" for the outer sample
+Number = int | str | None  # the branch: a value of the indicator, None where there is none, "penalty" for mixtures
+
+
+# --- conditionals -----------------------------------------------------------------------------------------
+
+
+def conditional(model: Model, f: Factor) -> Conditional:
+    found = resolve(model, f)
+    parents = tuple(v for p in f.parents if (v := model.variable(p)).type.kind != "domain")
+    nets = tuple((n.name, frozenset(owners(model, n))) for n in declared(model, found.net))
+    own = not found.net.declared or found.net.then is not None
+    trained = not f.fixed and (own or any(f.group in groups for _, groups in nets))
+    return Conditional(f, model.variable(f.target), parents, found.family, found.options, found.net, nets, trained)
+
+
+def declared(model: Model, net: Net) -> tuple[NetDeclaration, ...]:
+    """The declared nets that a net is made of, innermost last."""
+    here = (model.net(net.kind),) if net.declared else ()
+    inner = tuple(m for n in here for m in declared(model, n.net))
+    return (*here, *inner, *(declared(model, net.then) if net.then else ()))
+
+
+@dataclass(frozen=True)
+class Context:
+    """One model, of a sum one term: its own conditionals, those of the whole program, and its part of the objectives,
+    by update. `label`: the term's, '' where there is no sum."""
+
+    model: Model
+    label: str
+    conditionals: dict[str, Conditional]
+    whole: dict[str, Conditional]
+    objectives: tuple[Objective, ...]
+
+    @property
+    def numbers(self) -> tuple[Number, ...]:
+        """The branches that are sampled, y=0 first, mixtures last."""
+        found = {s.branch for o in self.objectives for s in o.summands}
+        return tuple(sorted(found, key=lambda b: (isinstance(b, str), b or 0)))
+
+    def family(self, d: Density) -> FamilyName:
+        """The family of an explicit density."""
+        if d.factor is not None:
+            return self.conditionals[d.factor].family
+        v = self.model.variable(d.target)
+        return estimators.prior_of(v.type, v.prior).family
+
+    def moves(self, d: Density) -> frozenset[str]:
+        """The group that a draw's own parameters belong to, if they move."""
+        return _group(self.conditionals, d)
+
+    def held(self, d: Density) -> frozenset[str]:
+        """The group that a draw's parameters belong to, if they move in other terms of the sum alone."""
+        return _group(self.whole, d) - self.moves(d)
+
+    def closed(self, atom: KL) -> bool:
+        return estimators.closed_form(self.family(atom.left), self.family(atom.right))
+
+    def parents(self, d: Density) -> tuple[str, ...]:
+        """The variables that the factor's module is called with, in the file's order."""
+        return tuple(v.name for v in self.conditionals[d.factor].parents) if d.factor else ()
+
+    def inner(self, s: Summand) -> tuple[Density, ...]:
+        """The inner draws that stand once a record; a divergence without a closed form needs its own draw."""
+        sampled = isinstance(s.atom, KL) and not self.closed(s.atom)
+        return (*s.draws, s.atom.left) if sampled and isinstance(s.atom, KL) else s.draws
+
+    def copies(self, number: Number) -> int:
+        """The importance samples a record in a branch, 0 if there are none."""
+        atoms = [s for o in self.objectives for s in o.summands if s.branch == number]
+        bounds = (s.atom.k for s in atoms if isinstance(s.atom, LogMean))
+        return max((*bounds, *(s.normalized[0] for s in atoms if s.normalized)), default=0)
+
+    def normalized(self, number: Number) -> bool:
+        """A branch whose samples are weighed against each other."""
+        return any(s.normalized is not None for o in self.objectives for s in o.summands if s.branch == number)
+
+    def key(self, variable: str, level: Level) -> Key:
+        y = self.model.indicator
+        return f"{variable}.{y.type.values[level]}" if isinstance(level, int) and level and y else variable
+
+    def branch_name(self, number: Number) -> str:
+        y = self.model.indicator
+        domains = y.type.values if y else ()
+        own = number if isinstance(number, str) else "data" if number is None else domains[number]
+        return f"{self.label}.{own}" if self.label else own
+
+
+def _group(conditionals: dict[str, Conditional], d: Density) -> frozenset[str]:
+    k = conditionals[d.factor] if d.factor else None
+    return frozenset((k.factor.group,)) if k is not None and k.trained else frozenset()
+
+
+# --- draws ------------------------------------------------------------------------------------------------
+
+
+def _levels(c: Context, s: Summand) -> tuple[tuple[Level, tuple[Density, ...]], ...]:
+    """The outer draws, those that stand once a record, those of the importance samples."""
+    return (("outer", s.outer), (s.component, c.inner(s)), (s.component, repeated(s)))
+
+
+def repeated(s: Summand) -> tuple[Density, ...]:
+    return s.atom.draws if isinstance(s.atom, LogMean) else ()
+
+
+def mixtures(c: Context, number: Number, branches: tuple[Branch, ...]) -> Branch:
+    """The points of a gradient penalty, between the draws of the domains (Gulrajani et al., 2017)."""
+    mixed = [d for o in c.objectives for s in o.summands for d in (*s.outer, *s.draws) if d.kind == "mixture"]
+    targets = {t: d for d in mixed for t in d.targets}
+    ends = {t: [b.drawn(t) for b in branches] for t in targets}
+    draws = tuple(
+        Drawn(t, t, d, "mixture", (), (), frozenset(), frozenset[str]().union(*(e.depends for e in ends[t])))
+        for t, d in targets.items()
+    )
+    return Branch(c.branch_name(number), number, draws, c.model, c.label)
+
+
+def penalized(c: Context, branches: tuple[Branch, ...], report: Report) -> None:
+    """A penalty needs one point a record: it cannot stand on what is enumerated."""
+    points = {d.key for b in branches for d in b.draws if d.how == "mixture"}
+    for d in (d for b in branches for d in b.draws if d.key in points and d.how == "enumerate"):
+        factor = c.conditionals[d.density.factor or ""].factor
+        words = f"a gradient penalty needs one draw of `{d.variable}` a record, and `{factor.name}` is enumerated"
+        report.add(error("SG421", factor.span, words, "`gradient reinforce` after the network"))
+
+
+def branch(c: Context, number: Number) -> Branch:
+    """The draws of one branch, merged over all objectives: each once, outer samples first, importance samples last, in
+    ancestral order."""
+    found: dict[tuple[Level, str], Density] = {}
+    alive: dict[tuple[Level, str], set[int]] = {}  # the updates in which the draw passes gradient
+    ordered = [(i, s) for i, o in enumerate(c.objectives) for s in o.summands if s.branch == number]
+    copied: set[tuple[Level, str]] = set()
+    for level_index in (0, 1, 2):
+        for i, s in ordered:
+            level, draws = _levels(c, s)[level_index]
+            for d in draws:
+                for target in d.targets:
+                    if level_index == 2 or (c.normalized(number) and d.kind != "data"):
+                        copied.add((level, target))
+                    found.setdefault((level, target), replace(d, targets=(target,)))
+                    if not d.stopped and level != "outer":
+                        alive.setdefault((level, target), set()).add(i)
+    for place, d in _mixed(c, number):
+        found.setdefault(place, d)
+    inferred = {v for level, v in found if level == 0}
+    drawn: dict[tuple[Level, str], Drawn] = {}
+    axes: dict[Level, tuple[int, ...]] = {}
+    for (level, variable), d in found.items():
+        parents = [drawn.get((level, p)) or drawn[("outer", p)] for p in c.parents(d)]
+        copies = c.copies(number) if (level, variable) in copied else None
+        one = _drawn(c, d, level, tuple(parents), alive.get((level, variable), set()), axes.get(level, ()), copies)
+        if one.how == "enumerate":
+            axes[level] = one.axes
+        hidden = level == "outer" and variable in inferred
+        drawn[(level, variable)] = replace(one, key=f"{variable}.outer", hidden=True) if hidden else one
+    return Branch(c.branch_name(number), number, tuple(drawn.values()), c.model, c.label)
+
+
+def _mixed(c: Context, number: Number) -> tuple[tuple[tuple[Level, str], Density], ...]:
+    """The draws of a branch that mixtures read."""
+    found: list[tuple[tuple[Level, str], Density]] = []
+    for s in (s for o in c.objectives for s in o.summands if s.branch == PENALTY):
+        for m in (*s.outer, *s.draws):
+            level: Level = "outer" if m in s.outer else s.component
+            drawn = m.cases[number] if m.kind == "mixture" and isinstance(number, int) else ()
+            found += [((level, t), replace(d, targets=(t,))) for d in drawn for t in d.targets]
+    return tuple(found)
+
+
+def _drawn(
+    c: Context,
+    d: Density,
+    level: Level,
+    parents: tuple[Drawn, ...],
+    alive: set[int],
+    axes: tuple[int, ...],
+    copies: int | None,
+) -> Drawn:
+    """One value: how it is drawn, whose parameters its graph holds. `copies`: as an importance sample, so many times a
+    record, 0 for once, the batch being the samples; None: not as one."""
+    above = c.moves(d).union(*(p.reach for p in parents)) if level != "outer" else frozenset[str]()
+    moved = {g for i in alive for g in c.objectives[i].groups}
+    variable = c.model.variable(d.target)
+    widest = max(parents, key=lambda p: len(p.axes), default=None)
+    shape, count = (widest.axes, widest.copies) if widest else ((), 0)
+    how: estimators.How
+    if d.kind in ("data", "prior"):
+        how = "data" if d.kind == "data" else "prior"
+    else:
+        k = c.conditionals[d.factor or ""]
+        budget = 1
+        for size in axes:
+            budget *= size
+        how = estimators.draw(
+            variable.type, k.family, k.factor.implicit, k.factor.gradient, bool(above & moved), budget,
+            copies is not None,
+        )  # fmt: skip
+    if how == "enumerate":
+        shape = (estimators.values(variable.type), *axes)
+    elif copies and how not in ("data", "map", "mean"):
+        shape, count = (copies, *axes), copies
+    reach = above if how in estimators.PATHWISE else frozenset[str]()
+    own = c.moves(d) | c.held(d)
+    value = frozenset[str]() if how == "enumerate" else own.union(*(p.depends for p in parents))
+    keys = tuple(p.key for p in parents)
+    found = Drawn(d.target, c.key(d.target, level), d, how, keys, shape, reach, value, level == "outer", copies=count)
+    return replace(found, frozen=bool(c.held(d)))
