@@ -87,6 +87,8 @@ def _helpers(code: str, freezes: bool) -> list[list[str]]:
     found += [lines for name, lines in emit_draw.HELPERS.items() if f"{name}(" in code]
     found += [emit_terms.SCORE] if "score(" in code else []
     found += [emit_terms.SLOPE] if "slope(" in code else []
+    found += [emit_nets.EACH] if "each(self.net" in code else []
+    found += [emit_terms.LOG_REVERSE] if "log_reverse(" in code else []
     found += [emit_terms.LOG_MEAN] if "log_mean(" in code else []
     found += [emit_terms.NORMALIZED] if "normalized(" in code else []
     return found

@@ -25,7 +25,8 @@ def two_outputs(k: Conditional) -> bool:
 
 def output(k: Conditional) -> Shape:
     """What the factor's net ends in: the target's event shape, its first axis twice as long for a learned scale."""
-    event = k.variable.type.event_shape
+    domains = k.variable.type.values
+    event = (len(domains),) if len(domains) > 2 else k.variable.type.event_shape
     if not two_outputs(k):
         return event
     return (2 * event[0], *event[1:]) if event else (2,)
@@ -96,6 +97,15 @@ FROZEN = [
 ]
 
 
+EACH = [
+    "def each(net: nn.Module, z: Tensor, units: tuple[int, ...]) -> Tensor:",
+    '    """What the net says of every unit of z (*leading, *units) from the others: it sees z with that unit at 0."""',
+    "    one = torch.eye(math.prod(units), dtype=z.dtype, device=z.device)",
+    "    one = one.reshape(len(one), *(1 for _ in z.shape[: z.dim() - len(units)]), *units)",
+    "    return (net(z * (1 - one)) * one).sum(0)",
+]
+
+
 def names(plan: Plan) -> dict[str, str]:
     """The class of each factor, apart from each other and from everything else at the top of the file."""
     found: dict[str, str] = {}
@@ -117,8 +127,15 @@ def factor_class(plan: Plan, k: Conditional, name: str) -> list[str]:
     result = "Tensor" if f.implicit else "dist.Distribution"
     lines = [f"class {name}(Conditional):", f"    {head}", ""]
     lines += [f"    def forward(self, {', '.join(arguments)}) -> {result}:"]
-    lines += indent(body(k, f"self.net({called})", taken), 2)
+    call = f"each(self.net, {called}, {units(k)!r})" if f.each else f"self.net({called})"
+    lines += indent(body(k, call, taken), 2)
     return lines
+
+
+def units(k: Conditional) -> Shape:
+    """The axes over which a value has units: a category's classes are one."""
+    t = k.variable.type
+    return (*t.shape, 1) if t.kind == "category" else t.shape
 
 
 def argument(variable: str) -> str:

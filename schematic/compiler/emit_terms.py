@@ -11,6 +11,7 @@ from schematic.calculus.terms import Critic, Density
 from schematic.calculus.terms import Term as Formula
 from schematic.calculus.text import density_text
 from schematic.calculus.text import lines as formula
+from schematic.compiler.emit_nets import event_of, rank
 from schematic.compiler.emit_text import (
     WIDTH,
     branch_local,
@@ -56,6 +57,16 @@ NORMALIZED = [
     "def normalized(log_weights: Tensor, axis: int) -> Tensor:",
     '    """Importance weights over an axis; their mean is 1 and they pass no gradient. Shapes (*axes, batch)."""',
     "    return log_weights.detach().softmax(axis) * log_weights.shape[axis]",
+]
+
+
+LOG_REVERSE = [
+    "def log_reverse(logits: Tensor) -> Tensor:",
+    '    """log (1 - q) / (k - 1) of every class: what q gives to the others, spread evenly. (*, k) -> (*, k)"""',
+    "    k = logits.shape[-1]",
+    "    own = torch.eye(k, dtype=torch.bool, device=logits.device)",
+    "    others = logits[..., None, :].masked_fill(own, -math.inf).logsumexp(-1)",
+    "    return others - logits.logsumexp(-1, keepdim=True) - math.log(k - 1)",
 ]
 
 
@@ -156,7 +167,7 @@ class Writer:
         return self.made[key]
 
     def mass(self, c: Call) -> str:
-        code = f"torch.sigmoid({self.logit(c)}).detach()"
+        code = f"{self.blue(c)}.exp().detach()" if self.several(c) else f"torch.sigmoid({self.logit(c)}).detach()"
         return self.probability(c, code, f"(batch,): {density_text(c.density)}, passes no gradient", "weight")
 
     def weight(self, c: Call) -> str:
@@ -171,6 +182,40 @@ class Writer:
         sign = "" if d.value(d.target) == 1 else "-"
         heat = f" / {number(d.temperature)}" if d.temperature != 1 else ""
         return f"{sign}{self.call(c)}.logits{heat}"
+
+    def several(self, c: Call) -> bool:
+        """The adversary tells more than two domains apart."""
+        return len(self.plan.variable(c.density.target).type.values) > 2
+
+    def heated(self, c: Call) -> str:
+        """The logits of a blue factor, divided by its temperature."""
+        k = self.plan.conditional(c.density.factor or "")
+        base = ".base_dist" if rank(k) else ""
+        heat = f" / {number(c.density.temperature)}" if c.density.temperature != 1 else ""
+        return f"{self.call(c)}{base}.logits{heat}"
+
+    def blue(self, c: Call) -> str:
+        """log b of a domain, or log b^r: with two domains that of the other one."""
+        if not self.several(c):
+            return f"F.logsigmoid({self.logit(c)})"
+        d = c.density
+        if d.reverse:
+            return f"log_reverse({self.heated(c)})[..., {d.value(d.target)}]"
+        logits = f"({self.heated(c)}).log_softmax(-1)" if d.temperature != 1 else self.heated(c)
+        return f"{logits}[..., {d.value(d.target)}]"
+
+    def predicted(self, c: Call) -> str:
+        """log b of a value, units added up; b^r flips bits, and spreads over the other classes (rule 4)."""
+        d, k = c.density, self.plan.conditional(c.density.factor or "")
+        value = self.value(c.branch, c.target or "")
+        if k.family == "Categorical" and d.reverse:
+            axes = tupled(range(-1 - rank(k), 0)) if rank(k) else "-1"
+            return f"({value} * log_reverse({self.heated(c)})).sum({axes})"
+        at = f"1 - {value}" if d.reverse else value
+        if d.temperature == 1:
+            return f"{self.call(c)}.log_prob({at})"
+        made = f"OneHot({self.heated(c)})" if k.family == "Categorical" else bernoulli(self.heated(c))
+        return f"{event_of(made, rank(k))}.log_prob({at})"
 
     # --- summands ---
 
@@ -188,8 +233,10 @@ class Writer:
         key = f"ratio {t.ratio!r}"
         if key not in self.made:
             self.made[key] = self.named(f"weight_{branch_local(t.branch)}")
-            code = f"{self.made[key]} = normalized({self.logit(top)}, {0 if copies else -1})"
-            note = f"w of {density_text(top.density)} / {density_text(t.ratio[1].density)}, its mean is 1"
+            bottom = t.ratio[1]
+            odds = f"{self.blue(top)} - {self.blue(bottom)}" if self.several(top) else self.logit(top)
+            code = f"{self.made[key]} = normalized({odds}, {0 if copies else -1})"
+            note = f"w of {density_text(top.density)} / {density_text(bottom.density)}, its mean is 1"
             self.lines += noted(code, note)
         return f"{self.made[key]} * "
 
@@ -209,7 +256,9 @@ class Writer:
             case "log_mean" | "sum":
                 raise AssertionError("written by `summed`")
             case "blue":
-                return f"F.logsigmoid({self.logit(t.left)})"
+                return self.blue(t.left)
+            case "predicted":
+                return self.predicted(t.left)
             case "critic":
                 return self.critic(t)
             case "log":
@@ -280,6 +329,10 @@ class Writer:
         code = f"score({' + '.join(parts)}, {log_prob})"
         name = f"{s.branch}: surrogate of {density_text(s.density)} at {s.target}"
         return item(name, f"{self.reduced(code, inner, depth)}.mean()")
+
+
+def bernoulli(logits: str) -> str:
+    return f"dist.Bernoulli(logits={logits}, validate_args=False)"
 
 
 def _plain(c: Call) -> Call:

@@ -26,7 +26,8 @@ How = Literal[
 ]
 
 Atom = Literal[
-    "blue",  # log b, from the logit
+    "blue",  # log b of a domain, from the logits
+    "predicted",  # log b of another variable, or of each of its units given the others
     "critic",  # what a divergence makes of the logit
     "log",  # log f at the draw
     "closed",  # a divergence in closed form

@@ -161,6 +161,8 @@ class Site:
 
     def _atom(self, atom: Log | Critic | KL) -> tuple[Call, Call | None, estimators.Atom]:
         match atom:
+            case Log(d) if d.kind == "blue" and self.c.model.variable(d.target).type.kind != "domain":
+                return self.call(d, self.key(d.target)), None, "predicted"
             case Log(d) if d.kind == "blue":
                 return self.call(d), None, "blue"
             case Critic(_, d):

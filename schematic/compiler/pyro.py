@@ -20,10 +20,11 @@ __all__ = ["elbo", "methods"]
 
 def methods(plan: Plan) -> list[str]:
     """`def model(self, batch)` and `def guide(self, batch)`; nothing where Pyro cannot be asked: readings 5 to 8, a
-    divergence other than the default, more than two domains, no data, a variable that is carried and inferred at once,
-    a divergence that has a closed form in some branches only."""
+    blue arrow into no domain, a divergence other than the default, more than two domains, no data, a variable that is
+    carried and inferred at once, a divergence that has a closed form in some branches only."""
     m = plan.models[0]
-    special = any(v.partial or v.index for v in m.variables) or any(f.each for f in m.factors)
+    others = (f for f in m.factors if f.adversarial and m.variable(f.target).type.kind != "domain")
+    special = any(v.partial or v.index for v in m.variables) or any(others)
     if len(plan.models) > 1 or m.importance is not None or m.wake_sleep or special:
         return []
     divergences = {f.divergence.name for f in m.factors if f.adversarial}

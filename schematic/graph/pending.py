@@ -36,14 +36,10 @@ def _in_variable(variable: Variable) -> Iterator[Diagnostic]:
         yield _told(variable.span, "`partial`")
     if variable.index is not None:
         yield _told(variable.span, "a chain")
-    if len(variable.type.values) > 2:
-        yield _told(variable.type.span, f"a domain of {len(variable.type.values)} values")
 
 
 def _in_factor(model: Model, factor: Factor) -> Iterator[Diagnostic]:
     place = factor.how.span if factor.how and factor.how.span is not NOWHERE else factor.arrow
-    if factor.each:
-        yield _told(factor.target_span, "`z.rest ~> z.each`")
     if resolve(model, factor).family == "Flow":
         yield _told(place, "`Flow`")
     if factor.how is not None and factor.how.net is not None:

@@ -79,8 +79,6 @@ PENDING = [
     ('net F = ⟦python("a:B")  model M { x : real = data  p_a : -> x = F }', "a `python` network"),
     ("model M { ⟦x : binary = data partial  p_a : -> x }", "`partial`"),
     ("model M { ⟦x[1..3] : real = data  p_a : -> x }", "a chain"),
-    ("model M { x : real = data  y : ⟦domain(a, b, c)  q_a : x ~> y }", "a domain of 3 values"),
-    ("model M { z : binary(3) = data  q_a : z.rest ~> ⟦z.each }", "`z.rest ~> z.each`"),
 ]
 
 
