@@ -22,8 +22,8 @@ class Route:
 
 def generation(plan: Plan) -> Route:
     """At y=0, from the priors along the factors, on either side, that lead to empirical variables; if none does there
-    (a classifier that is trained in the source domain alone), along those of every domain. Of a sum, the first term's
-    that can."""
+    (a classifier that is trained in the source domain alone), along those of every domain; if no prior leads to one
+    (an autoencoder), from their own values through what is inferred from these. Of a sum, the first term's that can."""
     found = [_generated(m, plan.own(m)) for m in plan.models]
     return next((route for route in found if route.drawn), found[0])
 
@@ -31,7 +31,21 @@ def generation(plan: Plan) -> Route:
 def _generated(model: Model, own: tuple[Conditional, ...]) -> Route:
     factors = tuple(k for k in own if not k.factor.adversarial)
     here = _generation(model, tuple(k for k in factors if k.factor.when in (None, 0)))
-    return here if here.drawn else _generation(model, factors)
+    found = here if here.drawn else _generation(model, factors)
+    return found if found.drawn else _reconstruction(model, factors)
+
+
+def _reconstruction(model: Model, usable: tuple[Conditional, ...]) -> Route:
+    empirical = tuple(v for v in model.variables if v.data is not None)
+    first = _reach(usable, tuple(v.name for v in empirical))
+    known = {*(v.name for v in empirical), *(k.variable.name for k in first)}
+    latent = {k.variable.name for k in first}
+    last = [k for k in usable if k.variable in empirical and latent & {p.name for p in k.parents}]
+    ready = {k.variable.name: k for k in reversed(last) if all(p.name in known for p in k.parents)}
+    drawn: list[tuple[Variable, Conditional | None]] = [(k.variable, k) for k in (*first, *ready.values())]
+    wanted = _needed(drawn, lambda v: v.data is not None)
+    read = {p.name for v, k in drawn if k is not None and v.name in wanted for p in k.parents}
+    return Route(tuple(d for d in drawn if d[0].name in wanted), tuple(v for v in empirical if v.name in read))
 
 
 def _generation(model: Model, usable: tuple[Conditional, ...]) -> Route:
