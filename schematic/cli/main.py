@@ -12,7 +12,7 @@ import click
 from schematic.cli.diagnostics import show
 from schematic.cli.front import check, compile, derive, fmt, render, swap
 from schematic.cli.proving import verify
-from schematic.cli.studying import diff, identify
+from schematic.cli.studying import diff, identify, relations
 from schematic.cli.training import evaluate, sample, train
 from schematic.core.diagnostics import SchematicError
 from schematic.core.version import VERSION
@@ -35,7 +35,7 @@ def cli() -> None:
     """
 
 
-for command in (check, fmt, compile, render, derive, swap, diff, identify, verify, train, sample, evaluate):
+for command in (check, fmt, compile, render, derive, swap, diff, identify, relations, verify, train, sample, evaluate):
     cli.add_command(command)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from schematic.cli.diagnostics import settle
-from schematic.cli.options import json_option, load, loaded, model_options
+from schematic.cli.options import force_option, json_option, load, loaded, model_options, output_option
+from schematic.cli.output import deliver
 from schematic.core.diagnostics import Report
 from schematic.graph.model import AnyModel
 
@@ -88,3 +90,36 @@ def identify(file: Path, model: str | None, restate: str | None, as_json: bool) 
         click.echo(json.dumps(identity_data(drawn.name, found), indent=2))
     else:
         click.echo(identity_text(drawn.name, found), nl=False)
+
+
+@click.command()
+@click.argument(
+    "folder", metavar="[FOLDER]", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
+@output_option("Write to FILE; .dot is for Graphviz.")
+@force_option
+@json_option
+def relations(folder: Path | None, output: str | None, force: bool, as_json: bool) -> None:
+    """Tell how the examples, or the models of FOLDER's files, are related: by which moves they follow from each other.
+
+    An edge is a move of the algebra, a sum, equal objectives by another drawing, or, where no move leads to a model,
+    the nearest one. They are computed from the drawings, as the paper's Figure 4 relates them by hand.
+
+    \b
+    Examples:
+      schematic relations
+      schematic relations my-models/ --json
+      schematic relations -o relations.dot
+    """
+    from schematic.studies import relations as study
+    from schematic.studies.known import known
+
+    models = known(folder)
+    found = study.relations(models)
+    if as_json:
+        text = json.dumps([asdict(r) for r in found], indent=2) + "\n"
+    elif output is not None and output.endswith(".dot"):
+        text = study.relations_dot(models, found)
+    else:
+        text = study.relations_text(models, found)
+    deliver(text, output, suffix=Path(output or "").suffix or ".txt", force=force)

@@ -89,7 +89,7 @@ def _records(two: Aligned) -> Iterator[Change]:
     """Fields of one record on one side, of independent ones on the other."""
     left, right = variables(two.left), variables(two.right)
     both = ((n, left[n].data, v.data) for n, v in right.items() if n in left)
-    shared = [(n, here, there) for n, here, there in both if here is not None and there is not None]
+    shared = [(n, a, b) for n, a, b in both if a is not None and b is not None and len(a.fields) == len(b.fields)]
     for (a, first, one), (b, second, other) in combinations_with_replacement(shared, 2):
         here, there = together(first, second), together(one, other)
         if here != there:

@@ -11,7 +11,7 @@ from schematic.studies.changes import Change, aligned, changes
 from schematic.studies.known import Known
 from schematic.studies.matching import Match, arrows, match, variables
 from schematic.studies.moves import Move, Reached, goal, stepped
-from schematic.studies.objectives import Number, derived, ratios
+from schematic.studies.objectives import Derived, Number, derived, ratios
 from schematic.studies.skeleton import form, terms
 
 DEPTH = 3
@@ -59,7 +59,7 @@ def identify(model: AnyModel, known: Sequence[Known]) -> Identity:
     """What a model is among the known ones, names, order, event shapes and networks aside."""
     near = nearest(model, known)
     itself = near.known.file if near is not None and near.exact and not near.moves else ""
-    equal = tuple(_equal(model, [k for k in known if k.file != itself]))
+    equal = tuple(equal_objectives(model, derived(model), [k for k in known if k.file != itself]))
     taken_apart = isinstance(model, Sum) and not (near is not None and near.exact)
     parts = tuple((c, m.name, identify(m, known)) for c, m in terms(model)) if taken_apart else ()
     return Identity(near, equal, parts)
@@ -68,24 +68,24 @@ def identify(model: AnyModel, known: Sequence[Known]) -> Identity:
 # --- the nearest ------------------------------------------------------------------------------------------------
 
 
-def nearest(model: AnyModel, known: Sequence[Known]) -> Near | None:
-    """The known model and the moves from it that leave the least to say; of equals the one with less that differs."""
+def nearest(model: AnyModel, known: Sequence[Known], depth: int = DEPTH) -> Near | None:
+    """The known model and up to `depth` moves that leave the least to say; of equals the one with less that differs."""
     best: Near | None = None
     shape, towards = form(model).form, goal(model)
     level = {k: [Reached((), k.model)] for k in known}
     seen = {k: {form(k.model).form} for k in known}
-    for depth in range(DEPTH + 1):
+    for moves in range(depth + 1):
         states = [(k, state) for k, reached in level.items() for state in reached]
         same = [(k, state) for k, state in states if form(state.model).form == shape]
         bounds = sorted(((_bound(s.model, model), k, s) for k, s in same[:1] or states), key=lambda b: b[0])
         for bound, k, state in bounds[:TRIES]:
-            if best is None or same or depth + bound < best.distance + (not depth):
+            if best is None or same or moves + bound < best.distance + (not moves):
                 found = _near(k, state, model)
                 best = min(best or found, found, key=lambda n: (n.distance, len(n.changes), n.match.cost))
-        if same or best is None or best.distance <= depth:
+        if same or best is None or best.distance <= moves or moves == depth:
             break
         # Without a variable that the model has, a chain is no answer by itself: one move has to do.
-        fits = [k for k in known if _worth(depth + 1, _missing(k.model, model), best.distance)]
+        fits = [k for k in known if _worth(moves + 1, _missing(k.model, model), best.distance)]
         level = {k: list(stepped(level.get(k, []), towards, seen[k], STATES)) for k in fits}
     return best
 
@@ -125,13 +125,11 @@ def _arrows(model: AnyModel) -> Counter[str]:
 # --- equal objectives -------------------------------------------------------------------------------------------
 
 
-def _equal(model: AnyModel, known: Sequence[Known]) -> Iterator[Equal]:
-    """Known models of the same objectives, whose variables but for the indicator are alike."""
+def equal_objectives(model: AnyModel, found: Derived, known: Sequence[Known]) -> Iterator[Equal]:
+    """Known models of the same objectives; their variables but for the indicator have to be alike."""
     wanted = _given(model)
-    alike = [k for k in known if _given(k.model) == wanted]
-    found = derived(model) if alike else None
-    for k in alike:
-        if found is not None and (by := ratios(model, found, k.model, k.objectives)) is not None:
+    for k in known:
+        if _given(k.model) == wanted and (by := ratios(model, found, k.model, k.objectives)) is not None:
             yield Equal(k, by)
 
 

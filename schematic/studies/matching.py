@@ -12,7 +12,7 @@ from schematic.studies.labelled import Node
 from schematic.studies.skeleton import awake, form, terms
 
 ALONE = 2.5  # what it costs that a variable or an arrow has no counterpart
-BEAM = 40
+BEAM = 16
 
 Pairs = tuple[tuple["Arrow | None", "Arrow | None"], ...]
 
