@@ -18,8 +18,10 @@ from schematic.cli.output import deliver
 from schematic.core.diagnostics import Report
 
 if TYPE_CHECKING:
+    from schematic.runtime.splits import Split
     from schematic.runtime.train import Outcome
 
+SPLITS = ("test", "validation", "train")
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -158,11 +160,12 @@ def sample(run: Path, number: int, seed: int, device: str, output: str | None, f
 
 @click.command()
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True, help="The records to judge on.")
 @click.option("-n", "--number", default=1000, show_default=True, type=click.IntRange(2), help="How many samples.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the samples.")
 @click.option("--device", default="auto", show_default=True, help="auto is a GPU if there is one; or cpu, cuda, ...")
 @json_option
-def evaluate(run: Path, number: int, seed: int, device: str, as_json: bool) -> None:
+def evaluate(run: Path, split: Split, number: int, seed: int, device: str, as_json: bool) -> None:
     """Judge a trained model on held-out data.
 
     Prints the bound in nats per example where there is one, without the half of a domain indicator; and, where the
@@ -176,7 +179,7 @@ def evaluate(run: Path, number: int, seed: int, device: str, as_json: bool) -> N
     with run_errors():
         from schematic.runtime import evaluate as runtime
 
-        figures = runtime.evaluate(run, number, seed=seed, device=device)
+        figures = runtime.evaluate(run, number, seed=seed, device=device, split=split)
     if as_json:
         click.echo(json.dumps(figures))
     elif figures:

@@ -15,20 +15,23 @@ from schematic.runtime.fields import Field
 from schematic.runtime.pictures import is_image
 from schematic.runtime.program import Program, instantiate
 from schematic.runtime.sample import Trained, reload
-from schematic.runtime.samples import generate, records, seeded
+from schematic.runtime.samples import generate, seeded
+from schematic.runtime.splits import Split
 
 CPU = torch.device("cpu")
 CHUNK = 500  # records at a time
 
 
-def evaluate(run: Path, n: int = 1000, *, seed: int = 0, device: str = "auto") -> dict[str, float]:
+def evaluate(
+    run: Path, n: int = 1000, *, seed: int = 0, device: str = "auto", split: Split = "test"
+) -> dict[str, float]:
     """The figures of a run, by name; those that it has no data or no density for are left out.
 
-    `bound`: nats per example of the test split, without the 1/2 of a domain indicator. `classifier_accuracy`,
+    `bound`: nats per example of the split, without the 1/2 of a domain indicator. `classifier_accuracy`,
     `top_probability`, `largest_share`, `smallest_share`, `frechet` of n samples of the first image variable whose set
     has labels; the same with `_before` for the parameters at step 0. Raises RunError.
     """
-    trained = reload(run, device)
+    trained = reload(run, device, split)
     figures: dict[str, float] = {}
     if not trained.program.ADVERSARIAL:
         figures["bound"] = bound(trained, seed)
@@ -37,7 +40,7 @@ def evaluate(run: Path, n: int = 1000, *, seed: int = 0, device: str = "auto") -
 
 @torch.no_grad()
 def bound(trained: Trained, seed: int) -> float:
-    """The objective on the test split, in nats per example.
+    """The objective on the held-out split, in nats per example.
 
     With a domain indicator the given branch has weight p(y) = 1/2, which is divided out (semantics.md, "Branch").
     """
@@ -56,9 +59,9 @@ def bound(trained: Trained, seed: int) -> float:
 
 
 def records_of(trained: Trained) -> Batch:
-    """The test split; sets of different sizes repeat the smaller ones."""
-    sets = trained.sets()
-    return records(sets, max(len(next(iter(s.test.values()))) for s in sets), CPU)
+    """The held-out split; sets of different sizes repeat the smaller ones."""
+    parts = [getattr(s, trained.split) for s in trained.sets()]
+    return trained.held_out(max(len(next(iter(part.values()))) for part in parts), CPU)
 
 
 def images(trained: Trained, n: int, seed: int) -> dict[str, float]:
@@ -69,7 +72,7 @@ def images(trained: Trained, n: int, seed: int) -> dict[str, float]:
     name, train, test = found
     net = classifier.cached(train["image"], train["label"])
     start = instantiate(type(trained.program), int(trained.config["seed"]), trained.device)  # type: ignore[arg-type]
-    batch = records(trained.sets(), n, trained.device) if trained.program.CONDITIONS else {}
+    batch = trained.held_out(n, trained.device) if trained.program.CONDITIONS else {}
 
     def judge(program: Program) -> Figures:
         return classifier.judge(net, generate(program, n, batch, seed)[name].cpu(), train["image"])

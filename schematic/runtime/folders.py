@@ -29,7 +29,9 @@ def pictures(folder: Path) -> Iterator[Path]:
 
 
 def is_folder(folder: Path) -> bool:
-    return folder.is_dir() and next(pictures(folder), None) is not None
+    """Whether pictures lie in it, in class folders, or in class folders of splits."""
+    files = (path for depth in ("*", "*/*", "*/*/*") for path in folder.glob(depth))
+    return any(path.suffix.lower() in SUFFIXES for path in files)
 
 
 def read(folder: Path, fields: Collection[str], steps: tuple[Step, ...]) -> RawSet:

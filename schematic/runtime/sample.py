@@ -12,21 +12,23 @@ import torch
 
 from schematic.runtime import device as devices
 from schematic.runtime import folder
-from schematic.runtime.data import DataSet, load
+from schematic.runtime.data import Batch, DataSet, load
 from schematic.runtime.errors import RunError
 from schematic.runtime.folder import Run
 from schematic.runtime.program import Program, instantiate, load_class, partial_fields
 from schematic.runtime.samples import Values, files, generate, records
 from schematic.runtime.sources import Data
+from schematic.runtime.splits import Split
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A run's program with the parameters of its checkpoint, on its device."""
+    """A run's program with the parameters of its checkpoint, on its device; `split` is what it is judged on."""
 
     program: Program
     config: Mapping[str, Any]
     device: torch.device
+    split: Split = "test"
 
     @property
     def data(self) -> Data:
@@ -35,11 +37,19 @@ class Trained:
         return source if isinstance(source, str) else [(str(name), str(text)) for name, text in source]
 
     def sets(self) -> tuple[DataSet, ...]:
-        """The data that it was trained on. Raises RunError where they are no longer there."""
-        return load(self.data, self.program.FIELDS, self.program.TYPES, partial_fields(self.program))
+        """The data that it was trained on. Raises RunError where they are no longer there, or have no such split."""
+        sets = load(self.data, self.program.FIELDS, self.program.TYPES, partial_fields(self.program))
+        for s in sets:
+            if not getattr(s, self.split):
+                raise RunError(f"{s.origin} has no {self.split} split", "train with #validation=10% after the source")
+        return sets
+
+    def held_out(self, n: int, device: torch.device) -> Batch:
+        """The first n records of the split, repeated where it has fewer."""
+        return records(self.sets(), n, device, self.split)
 
 
-def reload(run: Path, device: str = "auto") -> Trained:
+def reload(run: Path, device: str = "auto", split: Split = "test") -> Trained:
     """A run as it was last saved. Raises RunError where the folder is no run, or a damaged one."""
     kept = Run(Path(run))
     config, where = kept.config, devices.choose(device)
@@ -53,12 +63,12 @@ def reload(run: Path, device: str = "auto") -> Trained:
         program.load_state_dict(kept.load()["program"])
     except (RuntimeError, KeyError):
         raise RunError(f"{kept / 'checkpoint.pt'} is of another program than {path}", "train the model again") from None
-    return Trained(program, config, where)
+    return Trained(program, config, where, split)
 
 
 def draw(trained: Trained, n: int, seed: int) -> Values:
     """n samples of every variable that the program generates; conditioning variables come from the test split."""
-    batch = records(trained.sets(), n, trained.device) if trained.program.CONDITIONS else {}
+    batch = trained.held_out(n, trained.device) if trained.program.CONDITIONS else {}
     return generate(trained.program, n, batch, seed)
 
 

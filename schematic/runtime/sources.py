@@ -118,12 +118,14 @@ def locate(place: str) -> tuple[Kind, Path]:
         if not rest:
             raise RunError(f"`{place}` names no {'file' if kind == 'npz' else 'folder'}")
         return kind, _full(Path(rest))  # type: ignore[return-value]
-    path = next((p for p in _candidates(place) if place and p.exists()), None)
+    path = next((p for p in _candidates(place) if place and os.path.exists(p)), None)
     if path is None:
         looked = ", ".join(str(p) for p in _candidates(place))
         raise RunError(
             f"no data set `{place}` (looked for {looked})",
-            did_you_mean(kind if colon else place, get_args(Kind))
+            did_you_mean(
+                kind if colon else place, [*get_args(Kind), *(p.stem for f in _folders() for p in f.glob("*"))]
+            )
             or "`digits` is built in; name a folder of IDX files or an .npz file, "
             "or put it into ./data or into a folder that SCHEMATIC_DATA names",
         )
@@ -132,16 +134,21 @@ def locate(place: str) -> tuple[Kind, Path]:
 
 def _full(path: Path) -> Path:
     """From the root, so that a run finds its data from every folder."""
-    return Path(os.path.abspath(path.expanduser()))
+    return Path(os.path.abspath(os.path.expanduser(path)))
 
 
 def _candidates(place: str) -> Iterator[Path]:
-    yield Path(place).expanduser()
+    yield Path(os.path.expanduser(place))
     if not re.fullmatch(r"[\w.-]+", place):
         return
-    for folder in [*filter(None, os.environ.get("SCHEMATIC_DATA", "").split(os.pathsep)), "data"]:
-        yield Path(folder) / place
-        yield Path(folder) / f"{place}.npz"
+    for folder in _folders():
+        yield folder / place
+        yield folder / f"{place}.npz"
+
+
+def _folders() -> list[Path]:
+    """Where names are looked up."""
+    return [Path(f) for f in (*os.environ.get("SCHEMATIC_DATA", "").split(os.pathsep), "data") if f]
 
 
 def _kind(path: Path) -> Kind:

@@ -147,3 +147,22 @@ def test_a_run_keeps_what_it_was_asked_of_its_data(tmp_path: Path) -> None:
     assert again.dynamic == ("image",)
     with pytest.raises(RunError, match="no variable of the model is `partial`"):
         sg.train(model, out=tmp_path / "two", steps=2, labels="1%")
+
+
+def test_a_program_that_says_what_is_partial_gets_its_mask(tmp_path: Path) -> None:
+    import schematic as sg
+    from schematic.runtime.evaluate import evaluate
+    from schematic.runtime.prepare import Settings
+    from schematic.runtime.sample import reload
+    from schematic.runtime.train import train
+
+    text = sg.emit(sg.load(Path(__file__).parents[2] / "examples/cvae.sg"))
+    text = text.replace("    FIELDS", '    PARTIAL = ("label",)\n    FIELDS', 1)
+    asked = Settings("digits#validation=100", steps=2, batch=8, labels="10%")
+    run = train(text, out=tmp_path / "run", settings=asked).run
+    (found,) = reload(run.path).sets()
+    assert found.train["label_observed"].sum() == 134 and len(found.validation["label_observed"]) == 100
+    assert evaluate(run.path, 10, split="validation")["bound"] != evaluate(run.path, 10)["bound"]
+    with pytest.raises(RunError, match="no validation split"):
+        train(text, out=tmp_path / "two", settings=Settings(steps=2))
+        evaluate(tmp_path / "two", 10, split="validation")

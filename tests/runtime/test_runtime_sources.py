@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schematic.runtime.data import load, sources
@@ -71,6 +71,9 @@ def test_slips_are_told(text: str) -> None:
 
 
 @given(st.text(max_size=30))
+@example("~0")
+@example("a" * 999)
+@example("npz:\0")
 def test_no_text_makes_a_traceback(text: str) -> None:
     for say in (lambda: parse(text), lambda: bindings(text, ["a", "b"]), lambda: bindings(f"a={text}", ["a"])):
         with suppress(RunError):
