@@ -33,13 +33,15 @@ def emit(plan: Plan, header: Header) -> str:
     code = "\n".join("\n".join(lines) for lines in (*factors, draw, terms, opinion, sampling, built.lines))
     priors = emit_terms.prior_functions(plan)
     helpers = _helpers(code + "\n".join("\n".join(p) for p in priors), built.freezes)
-    name = checked(unique(plan.model.name, _taken(classes, built.classes, [*helpers, *priors])))
+    taken = _taken(classes, built.classes, [*helpers, *priors])
+    name = checked(unique(plan.model.name, {*taken, *built.outside.values()}))
     model = _model(plan, name, built.lines, draw, terms, [opinion, sampling])
     blocks = [*([nets.source(built.classes).rstrip().split("\n")] if built.classes else []), emit_nets.BASE]
     blocks += [*helpers, *priors, *factors, model]
     text = "\n\n\n".join("\n".join(b) for b in blocks)
     gap = ["", ""] if text.startswith(("class ", "def ")) else [""]
-    return "\n".join((*_header(plan, header), "", *_imports(text, built.classes), *gap, text, ""))
+    imports = (*_imports(text, built.classes), *_outside(built.outside))
+    return "\n".join((*_header(plan, header), "", *imports, *gap, text, ""))
 
 
 def dictionary(pairs: Mapping[str, str]) -> str:
@@ -75,6 +77,16 @@ def _imports(text: str, classes: list[str]) -> list[str]:
     return [*standard, *([""] if standard else []), *(line for line in lines if line not in standard)]
 
 
+def _outside(names: dict[str, str]) -> list[str]:
+    """The imports of what `python(...)` names, "module:Name" each."""
+    found = []
+    for origin, alias in names.items():
+        module, _, name = origin.partition(":")
+        path = ".".join(checked(part) for part in module.split("."))
+        found.append(f"from {path} import {checked(name)} as {alias}")
+    return ["", *sorted(found)] if found else []
+
+
 def _helpers(code: str, freezes: bool) -> list[list[str]]:
     """The functions and classes that the program uses, those they use included."""
     found: list[list[str]] = []
@@ -87,6 +99,7 @@ def _helpers(code: str, freezes: bool) -> list[list[str]]:
     found += [lines for name, lines in emit_draw.HELPERS.items() if f"{name}(" in code]
     found += [emit_terms.SCORE] if "score(" in code else []
     found += [emit_terms.SLOPE] if "slope(" in code else []
+    found += [emit_nets.PYTHON] if "Python(python_" in code else []
     found += [emit_nets.EACH] if "each(self.net" in code else []
     found += [emit_terms.LOG_REVERSE] if "log_reverse(" in code else []
     found += [emit_terms.LOG_MEAN] if "log_mean(" in code else []

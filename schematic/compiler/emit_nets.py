@@ -97,6 +97,23 @@ FROZEN = [
 ]
 
 
+PYTHON = [
+    "class Python(nn.Module):",
+    '    """A network from elsewhere behind one batch axis: parents (batch, *event) -> (batch, *output), whatever axes',
+    '    there are."""',
+    "",
+    "    def __init__(self, net: nn.Module, inputs: tuple[tuple[int, ...], ...], output: tuple[int, ...]) -> None:",
+    "        super().__init__()",
+    "        self.net, self.inputs, self.output = net, inputs, output",
+    "",
+    "    def forward(self, *parents: Tensor, batch: tuple[int, ...] = ()) -> Tensor:",
+    "        leading = [p.shape[: p.dim() - len(s)] for p, s in zip(parents, self.inputs, strict=True)]",
+    "        shape = torch.broadcast_shapes(batch, *leading)",
+    "        rows = [p.expand(*shape, *s).reshape(-1, *s) for p, s in zip(parents, self.inputs, strict=True)]",
+    "        value = self.net(*rows)",
+    "        return value.reshape(*shape, *self.output) if rows else value.expand(*shape, *self.output)",
+]
+
 EACH = [
     "def each(net: nn.Module, z: Tensor, units: tuple[int, ...]) -> Tensor:",
     '    """What the net says of every unit of z (*leading, *units) from the others: it sees z with that unit at 0."""',
@@ -109,7 +126,7 @@ EACH = [
 def names(plan: Plan) -> dict[str, str]:
     """The class of each factor, apart from each other and from everything else at the top of the file."""
     found: dict[str, str] = {}
-    taken = {*nets.needed((*NETS, "Chain")), "Conditional", "OneHot", "Frozen", "Tensor", "F"}
+    taken = {*nets.needed((*NETS, "Chain")), "Conditional", "OneHot", "Frozen", "Python", "Tensor", "F"}
     for k in plan.conditionals:
         found[k.factor.name] = unique(class_name(k.factor.name), (*taken, *found.values()))
     return found
@@ -215,6 +232,7 @@ class Builder:
     heads: dict[tuple[str, str, Shape], str] = field(default_factory=dict)
     classes: list[str] = field(default_factory=list)
     held: set[str] = field(default_factory=set)
+    outside: dict[str, str] = field(default_factory=dict)  # what `python(...)` names, as what it is imported
     freezes: bool = False
 
     def use(self, code: str) -> str:
@@ -225,6 +243,8 @@ class Builder:
     def factor(self, k: Conditional) -> str:
         """The expression of a factor's net."""
         *_, last = links(k.net)
+        if last is k.net and last.kind == "python" and not last.declared:
+            return self.python(last, inputs(k), output(k))
         if last is k.net and not last.declared:
             return self.use(nets.construct(last.kind, last.args, last.options, inputs(k), output(k), kinds(k)))
         if last is k.net:
@@ -245,6 +265,8 @@ class Builder:
         for link in links(net):
             if link.declared:
                 code = self.seen(link.kind, k, self.declared(link.kind, k, given, types))
+            elif link.kind == "python":
+                code = self.python(link, given, output(k))
             else:
                 code = self.use(nets.construct_body(link.kind, link.args, link.options, given, types))
             if link.then is not None and link.then.declared:
@@ -261,6 +283,16 @@ class Builder:
             types = None
             before = self.use(f"Chain({before}, {code})") if before else code
         return before
+
+    def python(self, net: Net, given: Inputs, out: Shape) -> str:
+        """A network from elsewhere, made from its input and output event shapes."""
+        module, _, path = str(net.args[0]).partition(":")
+        name, *inner = path.split(".")
+        origin = f"{module}:{name}"
+        if origin not in self.outside:
+            self.outside[origin] = checked(unique(f"python_{name}", self.outside.values()))
+        made = ".".join((self.outside[origin], *map(checked, inner)))
+        return f"Python({made}({given}, {out!r}), {given}, {out!r})"
 
     def target(self, name: str) -> Variable:
         """The one target of a declared net, where another declared one follows it."""
@@ -294,7 +326,9 @@ class Builder:
             net = self.plan.net(name).net
             while (last := [*links(net)][-1]).declared:
                 net = self.plan.net(last.kind).net
-            made = self.use(nets.construct_head(last.kind, last.args, last.options, self.bodies[name], event))
+            made = "nn.Identity()"
+            if last.kind != "python":
+                made = self.use(nets.construct_head(last.kind, last.args, last.options, self.bodies[name], event))
             self.lines.append(f"{variable} = {made}  # its head for {target.name}")
             self.heads[key] = variable
         return self.heads[key]

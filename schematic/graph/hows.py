@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import replace
@@ -129,11 +130,15 @@ def _read_value(argument: ast.Arg, report: Report) -> Value | None:
 
 def _read_python(call: ast.Call, report: Report) -> Net | None:
     match call.args:
-        case (ast.Text(text),) if _PYTHON.fullmatch(text) and not call.options:
+        case (ast.Text(text),) if _is_path(text) and not call.options:
             return Net("python", (text,))
     at = call.args[0].span if call.args else call.span
     report.add(error("SG110", at, "`python` takes a module and a name in it", '`python("package.module:Name")`'))
     return None
+
+
+def _is_path(text: str) -> bool:
+    return bool(_PYTHON.fullmatch(text)) and not any(map(keyword.iskeyword, re.split("[.:]", text)))
 
 
 def call_names(call: ast.Call) -> Iterator[ast.Name]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from schematic.core.diagnostics import Diagnostic, warning
 from schematic.core.source import NOWHERE, Span
 from schematic.graph.defaults import links, resolve
-from schematic.graph.model import AnyModel, Factor, Model, Variable
+from schematic.graph.model import AnyModel, Factor, Model, Net, Variable
+from schematic.graph.networks import users
 
 
 def pending(model: AnyModel) -> tuple[Diagnostic, ...]:
@@ -28,7 +30,10 @@ def _in_model(model: Model) -> Iterator[Diagnostic]:
     for factor in model.factors:
         yield from _in_factor(model, factor)
     for net in model.nets:
-        yield from (_told(link.span, "a `python` network") for link in links(net.net) if link.kind == "python")
+        yield from _in_net(model, net.net)
+        targets = {f.target for f in users(model).get(net.name, ())}
+        if _outside(model, net.net) and len(targets) > 1:
+            yield _told(net.span, "a `python` network with several targets")
 
 
 def _in_variable(variable: Variable) -> Iterator[Diagnostic]:
@@ -43,4 +48,16 @@ def _in_factor(model: Model, factor: Factor) -> Iterator[Diagnostic]:
     if resolve(model, factor).family == "Flow":
         yield _told(place, "`Flow`")
     if factor.how is not None and factor.how.net is not None:
-        yield from (_told(link.span, "a `python` network") for link in links(factor.how.net) if link.kind == "python")
+        yield from _in_net(model, factor.how.net)
+
+
+def _in_net(model: Model, net: Net) -> Iterator[Diagnostic]:
+    """A `python` network has no body and head: it stands alone."""
+    if net.then is not None:
+        parts = (link for link in links(net) if _outside(model, replace(link, then=None)))
+        yield from (_told(link.span, "`then` at a `python` network") for link in parts)
+
+
+def _outside(model: Model, net: Net) -> bool:
+    """The network, or the one that it names, is from Python."""
+    return net.kind == "python" if not net.declared else any(_outside(model, n) for n in links(model.net(net.kind).net))
