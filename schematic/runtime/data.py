@@ -200,8 +200,7 @@ def labelled(data: Data, image: Field, sets: Collection[str]) -> Labelled:
     """
     source = parse(bound(sets, data)[_set(image.name)])
     raw = read(source, [image.array, "label"], ["label"])
-    classes = 1 + int(max(arrays["label"].max() for _, arrays in raw.splits()))
-    label = Field("label", (classes,), "category")
+    label = Field("label", (max(partly.number_of_classes(arrays["label"]) for _, arrays in raw.splits()),), "category")
     masks = {split: partly.known(arrays["label"], label) for split, arrays in raw.splits()}
     train, test = ({f: a[masks[s]] for f, a in arrays.items()} for s, arrays in raw.splits() if s != "validation")
     raw = replace(raw, train=train, test=test, validation={})

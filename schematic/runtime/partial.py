@@ -15,16 +15,20 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def known(array: Array, field: Field) -> Mask:
-    """(records,): not known are the class -1, a one-hot row of zeros, and a record of NaNs."""
+    """(records,): not known are the class -1, a one-hot row of zeros, and a record with NaNs."""
     rows = array.reshape(len(array), -1)
-    missing: Array
-    if field.kind != "category":
-        missing = np.isnan(rows) if rows.dtype.kind == "f" else np.zeros(rows.shape, np.bool_)
-    elif array.shape[1:] == field.shape:
-        missing = rows.sum(1, keepdims=True) == 0
-    else:
-        missing = rows == -1
+    missing: Array = np.isnan(rows) if rows.dtype.kind == "f" else np.zeros(rows.shape, np.bool_)
+    if field.kind == "category" and array.shape[1:] == field.shape:
+        missing = missing | (rows.sum(1, keepdims=True) == 0)
+    elif field.kind == "category":
+        missing = missing | (rows == -1)
     return np.logical_not(missing.any(1))
+
+
+def number_of_classes(labels: Array) -> int:
+    """Of one-hot rows their length, of class numbers one more than the largest."""
+    rows = labels.reshape(len(labels), -1)
+    return rows.shape[1] if rows.shape[1] > 1 else 1 + int(np.nan_to_num(rows).max())
 
 
 def filled(array: Array, mask: Mask, field: Field) -> Array:

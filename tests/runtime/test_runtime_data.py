@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schematic.runtime.batches import Batches
-from schematic.runtime.data import DataSet, load
+from schematic.runtime.data import DataSet, load, place
 from schematic.runtime.errors import RunError
 from schematic.runtime.fields import Field, fit
 from schematic.runtime.idx import decode
@@ -243,3 +243,13 @@ def test_a_batch_larger_than_the_set() -> None:
     digits = load("digits", IMAGE, KINDS)
     with pytest.raises(RunError, match="1437 training records"):
         Batches(digits, 2000, CPU, torch.Generator())
+
+
+def test_data_live_on_the_device_when_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    sets = load("digits#labels=10%#validation=10%", BOTH, KINDS, ["label"])
+    (moved,) = place(sets, torch.device("meta"))
+    parts = [tensor for part in (moved.train, moved.validation, moved.test) for tensor in part.values()]
+    assert len(parts) == 9 and all(tensor.device.type == "meta" for tensor in parts)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 1000))
+    (stayed,) = place(sets, torch.device("cuda"))
+    assert stayed.train["image"].device == CPU

@@ -55,7 +55,7 @@ def test_only_known_labels_are_drawn() -> None:
     ("array", "field"),
     [
         (np.array([3, -1, 0, -1]), LABEL),
-        (np.array([3.0, -1.0, 0.0, -1.0]), LABEL),
+        (np.array([3.0, np.nan, 0.0, -1.0]), LABEL),
         (np.array([[3], [-1], [0], [-1]]), LABEL),
         (np.eye(6, 5)[[3, 5, 0, 5]], LABEL),
         (np.array([[1.0, 2.0], [np.nan, 1.0], [-1.0, 0.0], [np.nan, np.nan]]), Field("z", (2,), "real")),
@@ -96,6 +96,18 @@ def test_a_classifier_sees_every_known_label() -> None:
     (whole,) = load("digits", FIELDS, KINDS)
     assert torch.equal(found.train["label"], whole.train["label"])
     assert torch.equal(found.test["image"], whole.test["image"])
+
+
+@pytest.mark.parametrize(
+    "labels", [np.arange(20) % 4, np.where(np.arange(20) % 4, np.arange(20) % 4, np.nan), np.eye(4)]
+)
+def test_a_classifier_takes_labels_in_every_form(labels: np.ndarray, tmp_path: Path) -> None:
+    labels = np.tile(labels, (5, 1)) if labels.ndim == 2 else labels
+    np.savez(tmp_path / "a.npz", x=np.zeros((20, 8, 8)), y=labels)
+    found = labelled(f"npz:{tmp_path}/a.npz", Field("image", (1, 8, 8), "unit"), [""])
+    assert found.train["label"].shape[1] == 4 and len(found.train["image"]) == len(found.train["label"])
+    records = int((~np.isnan(labels.reshape(20, -1))).all(1).sum())
+    assert len(found.train["label"]) + len(found.test["label"]) == records
 
 
 # --- bits -----------------------------------------------------------------------------------------------------
