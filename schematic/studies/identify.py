@@ -79,7 +79,7 @@ def nearest(model: AnyModel, known: Sequence[Known], depth: int = DEPTH) -> Near
         same = [(k, state) for k, state in states if form(state.model).form == shape]
         bounds = sorted(((_bound(s.model, model), k, s) for k, s in same[:1] or states), key=lambda b: b[0])
         for bound, k, state in bounds[:TRIES]:
-            if best is None or same or moves + bound < best.distance + (not moves):
+            if best is None or same or moves + bound <= best.distance:
                 found = _near(k, state, model)
                 best = min(best or found, found, key=lambda n: (n.distance, len(n.changes), n.match.cost))
         if same or best is None or best.distance <= moves or moves == depth:

@@ -32,7 +32,7 @@ def _near(name: str, near: Near) -> Iterator[str]:
     renamed += [f"{greek(a)} is {greek(b)}" for a, b in names.groups.items() if a != b]
     if renamed:
         yield from wrapped("where " + ", ".join(renamed), "  ")
-    yield from section(f"- {said}   + {name}", (line for c in near.changes for line in change_lines(c)))
+    yield from section(f"- {said}   + {name}", change_lines(near.changes))
 
 
 def _equal(equal: Equal) -> str:
@@ -42,9 +42,10 @@ def _equal(equal: Equal) -> str:
 
 
 def _parts(found: Identity) -> Iterator[str]:
-    for weight, name, part in found.parts:
-        scaled = f"{weight:g} * {name}" if weight != 1 else name
-        yield from (f"  {line}".rstrip() for line in identity_text(scaled or "a term", part).rstrip().splitlines())
+    for place, (weight, name, part) in enumerate(found.parts, 1):
+        term = name or f"term {place}"
+        text = identity_text(f"{weight:g} * {term}" if weight != 1 else term, part)
+        yield from (f"  {line}".rstrip() for line in text.rstrip().splitlines())
 
 
 def counted(number: int, what: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from textwrap import wrap
 
@@ -25,7 +25,7 @@ def difference_text(left: str, right: str, found: Difference) -> str:
     if not counted:
         out += ["", "The drawings are one and the same" + (" but for names" if found.renamed else "")]
     for title, kinds in (("Readings", "reading"), ("Variables", "variable"), ("Arrows", "arrow")):
-        out += section(title, (line for c in counted if c.kind == kinds for line in change_lines(c)))
+        out += section(title, change_lines([c for c in counted if c.kind == kinds]))
     out += section("Assumptions", _assumptions(found))
     out += section("Objectives, maximized", _objectives(found))
     aside = (line for c in found.changes if c.aside for line in wrapped(f"{c.name}: {'; '.join(c.words)}", "  "))
@@ -48,19 +48,25 @@ def renamed_text(names: Iterable[tuple[str, str]]) -> str:
     return ", ".join(f"{a} is {b}" for a, b in names)
 
 
-def change_lines(c: Change) -> Iterator[str]:
-    """A change on two lines, `-` and `+`, or on one where a side is empty."""
-    width = max(10, len(c.name))
-    if c.left:
-        yield from wrapped(c.left, f"  {c.name:<{width}} - ")
-    if c.right:
-        name = "" if c.left else c.name
-        told = "   " + "; ".join(c.words) if c.left else ""
-        whole = f"  {name:<{width}} + {c.right}"
-        fits = len(whole) + len(told) <= WIDTH
-        yield whole + (told if fits else "")
-        if told and not fits:
-            yield from wrapped("; ".join(c.words), " " * (width + 7))
+def change_lines(changes: Sequence[Change]) -> Iterator[str]:
+    """Each change on two lines, `-` and `+`, or on one where a side is empty."""
+    width = max((len(c.name) for c in changes), default=0)
+    for c in changes:
+        if c.left:
+            yield from wrapped(c.left, f"  {c.name:<{width}}  - ")
+        if c.right:
+            yield from _right(c, width)
+
+
+def _right(c: Change, width: int) -> Iterator[str]:
+    """What the right model has, and what changes."""
+    whole = f"  {'' if c.left else c.name:<{width}}  + {c.right}"
+    told = "; ".join(c.words) if c.left else ""
+    if not told or len(whole) + 3 + len(told) <= WIDTH:
+        yield f"{whole}   {told}".rstrip()
+    else:
+        yield whole
+        yield from wrapped(told, " " * (width + 8))
 
 
 def _assumptions(found: Difference) -> Iterator[str]:

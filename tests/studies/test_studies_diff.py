@@ -135,12 +135,12 @@ def test_the_screen() -> None:
 + AAE
 
 Arrows
-  p_theta    - z, y ==> x
-             + z, y -> x   solid, not dashed; explicit, not hollow
-  q_phi      - x ~> y
-             + z ~> y   reads z; does not read x
-  q_eta      - x, y -> z
-             + x, y ==> z   dashed, not solid; hollow, not explicit
+  p_theta  - z, y ==> x
+           + z, y -> x   solid, not dashed; explicit, not hollow
+  q_phi    - x ~> y
+           + z ~> y   reads z; does not read x
+  q_eta    - x, y -> z
+           + x, y ==> z   dashed, not solid; hollow, not explicit
 
 Assumptions
   - q_η(z | x, y=1) is fixed, without parameters: its log is a constant
@@ -208,15 +208,16 @@ print({"torch", "pyro", "networkx", "numpy", "rich"} & set(sys.modules))"""
 
 FORMS = {
     "sum": 'use "vae_direct.sg" use "gan.sg" model M = VAE + 0.1 * GAN',
-    "sum of swapped halves": """model Half { x : unit(4) = data("a/x")  z : unit(4) = data("b/z")  y : domain(fake, real)
-      p_theta : z, y ==> x  q_phi : x ~> y  q_eta : x, y -> z = Laplace(mlp(8), scale: 0.1) }
+    "sum of swapped halves": """model Half { x : unit(4) = data("a/x")  z : unit(4) = data("b/z")
+      y : domain(fake, real)  p_theta : z, y ==> x  q_phi : x ~> y  q_eta : x, y -> z = Laplace(mlp(8), scale: 0.1) }
       model M = Half + swap(Half, x, z)""",
     "times": 'use "gan.sg" model M = 3 * GAN',
     "importance of a sum": 'use "vae_direct.sg" use "gan.sg" model M = importance(VAE, 5) + GAN',
     "asleep": 'use "two_level_vae.sg" model M = wake_sleep(TwoLevelVAE)',
     "chain": """model M { z[0..9] : real(3)  z[9] : real(3) ~ Normal(0, 1)
       p_theta : z[t] -> z[t-1]  q_eta : z[t-1] --> z[t] }""",
-    "each": """model M { x : unit(4) = data  z : unit(3)  q_eta : x ==> z  q_phi : z.rest ~> z.each  p_theta : z -> x }""",
+    "each": """model M { x : unit(4) = data  z : unit(3)
+      q_eta : x ==> z  q_phi : z.rest ~> z.each  p_theta : z -> x }""",
     "partial": """model M { x : unit(4) = data  t : category(3) ~ Categorical = data("label") partial
       z : real(2) ~ Normal(0, 1)  p_theta : z, t -> x  q_eta.t : x --> t weight 50  q_eta.z : x, t --> z }""",
     "domains": """model M { x : real(4) = data("a/x", "b/x", "c/x") given y  h : real(2)  y : domain(a, b, c)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -45,6 +46,11 @@ def moved(near: Near) -> AnyModel:
     for move in near.moves:
         model = move.applied(model)
     return model
+
+
+def test_the_wheel_brings_the_examples_along() -> None:
+    project = tomllib.loads((EXAMPLES.parent / "pyproject.toml").read_text())
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]["examples"] == "schematic/examples"
 
 
 def test_every_example_is_known() -> None:
@@ -203,10 +209,10 @@ def test_the_screen_of_an_unknown_model() -> None:
         "M is no known model. The nearest is AAE (aae.sg), by 3 differences\n"
         "\n"
         "- AAE   + M\n"
-        '  c          + category(10) = data("label")\n'
-        "  q_eta      - x, y ==> z\n"
-        "             + x, y, c ==> z   reads c\n"
-        "  p_phi      + z -> c weight 0.5\n"
+        '  c      + category(10) = data("label")\n'
+        "  q_eta  - x, y ==> z\n"
+        "         + x, y, c ==> z   reads c\n"
+        "  p_phi  + z -> c weight 0.5\n"
     )
 
 
