@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from schematic.compiler import emit_draw, emit_nets, emit_sample, emit_terms, pyro
+from schematic.compiler import emit_classes, emit_draw, emit_nets, emit_sample, emit_terms, pyro
 from schematic.compiler.emit_text import TAKEN, checked, comment, indent, noted, quoted, tupled, unique
 from schematic.compiler.program import Plan
 from schematic.nets import source as nets
@@ -36,7 +36,7 @@ def emit(plan: Plan, header: Header) -> str:
     taken = _taken(classes, built.classes, [*helpers, *priors])
     name = checked(unique(plan.model.name, {*taken, *built.outside.values()}))
     model = _model(plan, name, built.lines, draw, terms, [opinion, sampling])
-    blocks = [*([nets.source(built.classes).rstrip().split("\n")] if built.classes else []), emit_nets.BASE]
+    blocks = [*([nets.source(built.classes).rstrip().split("\n")] if built.classes else []), emit_classes.BASE]
     blocks += [*helpers, *priors, *factors, model]
     text = "\n\n\n".join("\n".join(b) for b in blocks)
     gap = ["", ""] if text.startswith(("class ", "def ")) else [""]
@@ -91,16 +91,17 @@ def _helpers(code: str, freezes: bool) -> list[list[str]]:
     """The functions and classes that the program uses, those they use included."""
     found: list[list[str]] = []
     if "OneHot(" in code:
-        found.append(emit_nets.ONE_HOT)
+        found.append(emit_classes.ONE_HOT)
     if freezes or "frozen(" in code:
-        found.append(emit_nets.FROZEN)
+        found.append(emit_classes.FROZEN)
     if freezes:
-        found.append(emit_nets.FROZEN_NET)
+        found.append(emit_classes.FROZEN_NET)
     found += [lines for name, lines in emit_draw.HELPERS.items() if f"{name}(" in code]
     found += [emit_terms.SCORE] if "score(" in code else []
     found += [emit_terms.SLOPE] if "slope(" in code else []
-    found += [emit_nets.PYTHON] if "Python(python_" in code else []
-    found += [emit_nets.EACH] if "each(self.net" in code else []
+    found += [emit_classes.FLOW] if "Flow(" in code else []
+    found += [emit_classes.PYTHON] if "Python(python_" in code else []
+    found += [emit_classes.EACH] if "each(self.net" in code else []
     found += [emit_terms.LOG_REVERSE] if "log_reverse(" in code else []
     found += [emit_terms.LOG_MEAN] if "log_mean(" in code else []
     found += [emit_terms.NORMALIZED] if "normalized(" in code else []
@@ -109,7 +110,8 @@ def _helpers(code: str, freezes: bool) -> list[list[str]]:
 
 def _taken(classes: dict[str, str], built: list[str], helpers: list[list[str]]) -> set[str]:
     """Every name at the top of the file, and those that the model's methods read there."""
-    tops = {lines[0].split("(")[0].split()[-1].rstrip(":") for lines in helpers}
+    opened = (line for lines in helpers for line in lines if line.startswith(("class ", "def ")))
+    tops = {line.split("(")[0].split()[-1].rstrip(":") for line in opened}
     imported = {n for line in nets.imports(built) for n in line.partition("import ")[2].split(", ")}
     return {"Conditional", *classes.values(), *nets.needed(built), *imported, *tops, *TAKEN}
 

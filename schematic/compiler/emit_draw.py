@@ -184,7 +184,8 @@ def logits(k: Conditional) -> str:
 
 def sample(k: Conditional, how: str, gradient: Gradient | None, more: tuple[int, ...] = ()) -> str:
     """A sample of `q`, or as many as its new first axes say."""
-    size = f"({', '.join(map(str, more))}, *q.mean.shape)" if more else "q.mean.shape"
+    center = "q.base.mean" if k.family == "Flow" else "q.mean"
+    size = f"({', '.join(map(str, more))}, *{center}.shape)" if more else f"{center}.shape"
     spread = f".expand({size[1:-1]})" if more else ""
     hard = (
         f"categorical(q.mean{spread}, generator)"
@@ -194,6 +195,8 @@ def sample(k: Conditional, how: str, gradient: Gradient | None, more: tuple[int,
     match how:
         case "path" if k.family == "Normal":
             return f"q.mean + q.stddev * torch.randn({size}, generator=generator, **like)"
+        case "path" if k.family == "Flow":
+            return f"q.through(q.base.mean + q.base.stddev * torch.randn({size}, generator=generator, **like))"
         case "path":
             base = "q.base_dist.scale" if rank(k) else "q.scale"
             return f"q.mean + {base} * laplace({size}, generator, **like)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from math import prod
 
 from schematic.compiler.emit_text import checked, class_name, doc, indent, local, number, shape, unique
 from schematic.compiler.program import Conditional, Plan
@@ -19,8 +20,8 @@ Shape = tuple[int, ...]
 
 
 def two_outputs(k: Conditional) -> bool:
-    """The net gives a location and a raw scale: a scored Normal or Laplace without a fixed scale."""
-    return k.family in ("Normal", "Laplace") and not k.factor.implicit and "scale" not in dict(k.options)
+    """The net gives a location and a raw scale: a scored Normal, Laplace or Flow without a fixed scale."""
+    return k.family in ("Normal", "Laplace", "Flow") and not k.factor.implicit and "scale" not in dict(k.options)
 
 
 def output(k: Conditional) -> Shape:
@@ -47,86 +48,12 @@ def rank(k: Conditional) -> int:
 
 # --- classes ----------------------------------------------------------------------------------------------
 
-BASE = [
-    "class Conditional(nn.Module):",
-    '    """One factor of the model: parents (*leading, *event) -> the distribution, or the value, of its target."""',
-    "",
-    "    def __init__(self, net: nn.Module) -> None:",
-    "        super().__init__()",
-    "        self.net = net",
-]
-
-ONE_HOT = [
-    "class OneHot(dist.OneHotCategorical):",
-    '    """One-hot categorical that never reads values back; log_prob is linear in the value: a soft one passes',
-    '    gradient."""',
-    "",
-    "    def __init__(self, logits: Tensor) -> None:",
-    "        self._categorical = dist.Categorical(logits=logits, validate_args=False)",
-    "        shapes = logits.shape[:-1], logits.shape[-1:]",
-    "        torch.distributions.Distribution.__init__(self, *shapes, validate_args=False)",
-    "",
-    "    def expand(self, batch_shape, _instance=None):",
-    "        return OneHot(self.logits.expand(*batch_shape, -1))",
-    "",
-    "    def log_prob(self, value: Tensor) -> Tensor:",
-    "        return (value * self.logits).sum(-1)",
-]
-
-FROZEN_NET = [
-    "class Frozen(nn.Module):",
-    '    """A shared net as a factor sees it that does not train it: gradient passes to the inputs alone."""',
-    "",
-    "    def __init__(self, net: nn.Module) -> None:",
-    "        super().__init__()",
-    "        self.net = (net,)  # the tuple keeps its parameters out of this factor's",
-    "",
-    "    @property",
-    "    def features(self) -> tuple[int, ...]:",
-    "        return self.net[0].features",
-    "",
-    "    def forward(self, *values: Tensor, **options) -> Tensor:",
-    "        return frozen(self.net[0], *values, **options)",
-]
-
-FROZEN = [
-    "def frozen(module: nn.Module, *values: Tensor, **options):",
-    '    """module(*values) with its parameters held: gradient passes to the values alone."""',
-    "    held = {name: p.detach() for name, p in module.named_parameters()}",
-    "    return torch.func.functional_call(module, held, values, options)",
-]
-
-
-PYTHON = [
-    "class Python(nn.Module):",
-    '    """A network from elsewhere behind one batch axis: parents (batch, *event) -> (batch, *output), whatever axes',
-    '    there are."""',
-    "",
-    "    def __init__(self, net: nn.Module, inputs: tuple[tuple[int, ...], ...], output: tuple[int, ...]) -> None:",
-    "        super().__init__()",
-    "        self.net, self.inputs, self.output = net, inputs, output",
-    "",
-    "    def forward(self, *parents: Tensor, batch: tuple[int, ...] = ()) -> Tensor:",
-    "        leading = [p.shape[: p.dim() - len(s)] for p, s in zip(parents, self.inputs, strict=True)]",
-    "        shape = torch.broadcast_shapes(batch, *leading)",
-    "        rows = [p.expand(*shape, *s).reshape(-1, *s) for p, s in zip(parents, self.inputs, strict=True)]",
-    "        value = self.net(*rows)",
-    "        return value.reshape(*shape, *self.output) if rows else value.expand(*shape, *self.output)",
-]
-
-EACH = [
-    "def each(net: nn.Module, z: Tensor, units: tuple[int, ...]) -> Tensor:",
-    '    """What the net says of every unit of z (*leading, *units) from the others: it sees z with that unit at 0."""',
-    "    one = torch.eye(math.prod(units), dtype=z.dtype, device=z.device)",
-    "    one = one.reshape(len(one), *(1 for _ in z.shape[: z.dim() - len(units)]), *units)",
-    "    return (net(z * (1 - one)) * one).sum(0)",
-]
-
 
 def names(plan: Plan) -> dict[str, str]:
     """The class of each factor, apart from each other and from everything else at the top of the file."""
     found: dict[str, str] = {}
-    taken = {*nets.needed((*NETS, "Chain")), "Conditional", "OneHot", "Frozen", "Python", "Tensor", "F"}
+    ours = ("Conditional", "OneHot", "Frozen", "Python", "Flow", "Coupling")
+    taken = {*nets.needed((*NETS, "Chain")), *ours, "Tensor", "F"}
     for k in plan.conditionals:
         found[k.factor.name] = unique(class_name(k.factor.name), (*taken, *found.values()))
     return found
@@ -143,6 +70,9 @@ def factor_class(plan: Plan, k: Conditional, name: str) -> list[str]:
     taken = ", ".join(shape("batch", *v.type.event_shape) for v in k.parents)
     result = "Tensor" if f.implicit else "dist.Distribution"
     lines = [f"class {name}(Conditional):", f"    {head}", ""]
+    if k.family == "Flow":
+        lines += indent(("def __init__(self, net: nn.Module) -> None:", "    super().__init__(net)"))
+        lines += [f"        self.couplings = couplings({prod(k.variable.type.shape)})", ""]
     lines += [f"    def forward(self, {', '.join(arguments)}) -> {result}:"]
     call = f"each(self.net, {called}, {units(k)!r})" if f.each else f"self.net({called})"
     lines += indent(body(k, call, taken), 2)
@@ -187,8 +117,10 @@ def body(k: Conditional, call: str, taken: str) -> list[str]:
         case "Categorical":
             return [f"logits = {call}{shapes}", f"return {event_of('OneHot(logits)', rank(k))}"]
         case _:
-            built = f"dist.{k.family}(loc, scale, validate_args=False)"
-            return [*location(k, call, shapes), f"return {event_of(built, rank(k))}"]
+            family = "Normal" if k.family == "Flow" else k.family
+            built = event_of(f"dist.{family}(loc, scale, validate_args=False)", rank(k))
+            made = f"Flow({built}, self.couplings)" if k.family == "Flow" else built
+            return [*location(k, call, shapes), f"return {made}"]
 
 
 def location(k: Conditional, call: str, shapes: str) -> list[str]:
@@ -346,5 +278,21 @@ def construct(plan: Plan, classes: dict[str, str]) -> Builder:
     made = [(k.factor.attribute, classes[k.factor.name], b.factor(k)) for k in plan.conditionals]
     loose = [v for v in (*b.bodies.values(), *b.heads.values()) if v not in b.held]
     b.lines += [f"self.{v} = {v}  # no factor trains it: the model holds it" for v in loose]
-    b.lines += [f"self.{checked(attribute)} = {name}({net})" for attribute, name, net in made]
+    for k, (attribute, name, net) in zip(plan.conditionals, made, strict=True):
+        b.lines.append(f"self.{checked(attribute)} = {name}({net})")
+        if starts_flat(k):
+            b.lines.append(f"nn.init.normal_(self.{attribute}.net.head.linear.weight, std=1e-3)  # {FLAT}")
     return b
+
+
+FLAT = "starts the same for all parents"
+
+
+def starts_flat(k: Conditional) -> bool:
+    """A density with a learned scale that the generative side scores, of a built-in net with a linear head.
+
+    It scores what the model generates: a random map would pull the generator from its data before it means anything
+    (InfoGAN on digits: the Frechet distance of the samples triples)."""
+    plain = k.net.then is None and not k.net.declared and k.net.kind in ("mlp", "linear", "conv", "dcgan", "resnet")
+    scored = k.factor.process == "generative" and not k.factor.adversarial
+    return plain and scored and two_outputs(k) and len(k.variable.type.event_shape) != 3

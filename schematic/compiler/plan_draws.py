@@ -24,7 +24,7 @@ def conditional(model: Model, f: Factor) -> Conditional:
     found = resolve(model, f)
     parents = tuple(v for p in f.parents if (v := model.variable(p)).type.kind != "domain")
     nets = tuple((n.name, frozenset(owners(model, n))) for n in declared(model, found.net))
-    own = not found.net.declared or found.net.then is not None
+    own = not found.net.declared or found.net.then is not None or found.family == "Flow"
     trained = not f.fixed and (own or any(f.group in groups for _, groups in nets))
     return Conditional(f, model.variable(f.target), parents, found.family, found.options, found.net, nets, trained)
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from schematic.core.diagnostics import Diagnostic, warning
-from schematic.core.source import NOWHERE, Span
-from schematic.graph.defaults import links, resolve
+from schematic.core.source import Span
+from schematic.graph.defaults import links
 from schematic.graph.model import AnyModel, Factor, Model, Net, Variable
 from schematic.graph.networks import users
 
@@ -44,9 +44,6 @@ def _in_variable(variable: Variable) -> Iterator[Diagnostic]:
 
 
 def _in_factor(model: Model, factor: Factor) -> Iterator[Diagnostic]:
-    place = factor.how.span if factor.how and factor.how.span is not NOWHERE else factor.arrow
-    if resolve(model, factor).family == "Flow":
-        yield _told(place, "`Flow`")
     if factor.how is not None and factor.how.net is not None:
         yield from _in_net(model, factor.how.net)
 
