@@ -226,7 +226,7 @@ def section_b_printed(case: Case) -> float | None:
     if g is None:
         return None
     parts, judge = g.parts(case.tables, case.tables), reverse(g.judge(case.tables))
-    return float(jsd(parts) - kl(parts, posterior(judge, mixture(parts))).mean())
+    return max(0.0, float(jsd(parts) - kl(parts, posterior(judge, mixture(parts))).mean()))
 
 
 def section_b_corrected(case: Case) -> float | None:

@@ -8,20 +8,38 @@ from dataclasses import replace
 import numpy as np
 
 from schematic.calculus.tables import Table, Tables, softmax
-from schematic.graph.model import Factor, Model, Prior, Type, Variable
+from schematic.compiler.estimators import ENUMERABLE, values
+from schematic.graph.model import Factor, Gradient, Model, Prior, Type, Variable
 
 
 def finite(model: Model, sizes: Mapping[str, int]) -> Model:
     """The model with every variable but the indicator a category of `sizes[name]` classes, and table networks.
 
-    Arrows, options, guards, groups and which variables are given stay; families and networks follow the types.
+    Arrows, options, guards, groups and which variables are given stay; families and networks follow the types. What
+    is drawn k times for an importance-weighted bound is so still, twice; importance weights of samples are a surrogate
+    but for one draw, which is what is left (`surrogate` says what the program has). A gradient penalty has no finite
+    form and goes.
     """
     return replace(
         model,
         variables=tuple(_variable(v, sizes) for v in model.variables),
-        factors=tuple(_factor(f) for f in model.factors),
+        factors=tuple(_factor(model, f) for f in model.factors),
         nets=(),
+        importance=1 if weighs_samples(model) else model.importance and min(model.importance, DRAWS),
     )
+
+
+DRAWS = 2  # of an importance-weighted bound
+
+
+def weighs_samples(model: Model) -> bool:
+    """`importance` weighs the samples of an adversary on the generative side."""
+    return model.importance is not None and any(f.process == "generative" for f in model.factors if f.adversarial)
+
+
+def surrogate(small: Model, model: Model) -> Model:
+    """A finite model with the importance weights of the user's: of the batch, or of two draws."""
+    return replace(small, importance=min(model.importance or 0, DRAWS)) if weighs_samples(model) else small
 
 
 def _variable(v: Variable, sizes: Mapping[str, int]) -> Variable:
@@ -31,8 +49,11 @@ def _variable(v: Variable, sizes: Mapping[str, int]) -> Variable:
     return replace(v, type=Type("category", size=sizes[v.name]), prior=prior)
 
 
-def _factor(f: Factor) -> Factor:
-    return replace(f, how=None, gradient=None)
+def _factor(model: Model, f: Factor) -> Factor:
+    drawn = model.importance is not None and f.process == "inference" and not f.implicit and not f.adversarial
+    many = f.gradient is not None or not 0 < values(model.variable(f.target).type) <= ENUMERABLE
+    gradient = Gradient("reinforce") if drawn and many else None
+    return replace(f, how=None, gradient=gradient, divergence=replace(f.divergence, penalty=0.0))
 
 
 def kinds_kept(model: Model, sizes: Mapping[str, int]) -> Model:

@@ -42,12 +42,14 @@ class Points:
 
     logits   by factor, what its network gives: a table (moves, *parents, classes), of one logit (moves, *parents)
     linear   the networks are linear: (moves, classes, inputs + 1), of one logit (moves, 1, inputs + 1), the bias last
+    batch    the records of a batch, over which weights may be normalized
     """
 
     model: Model
     logits: Mapping[str, Array]
     data: tuple[Fields, ...]
     linear: bool = False
+    batch: int = 1
 
     def value(self, term: Term, at: Mapping[str, Point]) -> Array:
         """The value of an unfolded objective, (moves,), with variables at values. Raises ValueError for other terms."""
@@ -58,11 +60,11 @@ class Points:
                 return np.asarray(float(factor) * self.value(body, at))
             case Mass(b, body):
                 return np.asarray(np.exp(self.judged(b, at)).real * self.value(body, at))
-            case Expect(draws, Normalized(k, top, bottom, body)) if k > 1:
+            case Expect(draws, Normalized(k, top, bottom, body)) if k > 1 or (k == 0 and self.batch > 1):
                 return self.weighed(draws, k, top, bottom, body, at)
             case Expect(draws, body):
                 return sum((p * self.value(body, v) for p, v in self.configurations(draws, at)), np.zeros(1))
-            case Normalized(k, _, _, body) if k < 2:  # of a batch of one record, its weight is 1
+            case Normalized(k, _, _, body) if k < 2:  # the one weight is 1
                 return self.value(body, at)
             case LogMean(k, draws, body):
                 parts = [(p, np.exp(self.value(body, v))) for p, v in self.configurations(draws, at)]
@@ -81,15 +83,17 @@ class Points:
     def weighed(
         self, draws: Draws, k: int, top: Density, bottom: Density, body: Term, at: Mapping[str, Point]
     ) -> Array:
-        """sum_i w~_i body_i over k draws for each record, the weights passing no gradient (Eq. 47)."""
-        once, many = (tuple(d for d in draws if (d.kind == "data") == records) for records in (True, False))
+        """sum_i w~_i body_i over k draws for each record, or over the batch (k = 0), the weights passing no gradient
+        (Eq. 47)."""
+        once = tuple(d for d in draws if d.kind == "data" and k)
+        many = tuple(d for d in draws if d not in once)
         total = np.zeros(1)
         for chance, record in self.configurations(once, at):
             parts = []
             for p, v in self.configurations(many, record):
                 weight = np.exp(self.judged(top, v) - self.judged(bottom, v)).real
                 parts.append((p, weight, self.value(body, v)))
-            for t in product(parts, repeat=k):
+            for t in product(parts, repeat=k or self.batch):
                 inside = sum(w * b for _, w, b in t) / sum(w for _, w, _ in t)
                 total = total + chance * _chance(t) * inside
         return total

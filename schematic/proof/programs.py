@@ -5,7 +5,6 @@ This module imports torch; `verify` imports it only when it comes to the program
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -155,7 +154,7 @@ class Program:
         return Run(values, roots.weight, records)
 
     def _drawn(self, roots: Roots) -> dict[str, dict[str, Tensor]]:
-        emitted = vars(sys.modules[type(self.module).__module__])
+        emitted = type(self.module).draw.__globals__
         emitted |= {"categorical": roots.categorical, "kl_divergence": divergence, "torch": Torch(roots)}
         found: dict[str, dict[str, Tensor]] = self.module.draw(roots.batch(self.points))
         return found
@@ -249,14 +248,19 @@ def tabled(model: Model, *, score: bool = False) -> Model:
 
 def _tabled(f: Factor, net: Net, score: bool) -> Factor:
     scored = score and f.process == "inference" and not f.implicit and not f.adversarial
-    return replace(f, how=How(net), gradient=Gradient("reinforce") if scored else None)
+    return replace(f, how=How(net), gradient=Gradient("reinforce") if scored else f.gradient)
 
 
 # --- claims -------------------------------------------------------------------------------------------------------
 
 
 def computes_its_objective(c: Compiled) -> float | None:
-    """The program's objective, averaged over the roots of `draw`, has the exact value and gradients."""
+    """The program's objective, averaged over the roots of `draw`, has the exact value and gradients; of two records at
+    once where the batch is an importance group."""
+    if c.program.points.model.importance == 0:
+        pair = replace(c.program, points=replace(c.program.points, batch=2))
+        if (run := pair.run(2)) is not None:
+            return _objective_error(pair, run)
     return _objective_error(c.program, c.run) if c.run is not None else None
 
 
@@ -270,7 +274,7 @@ def score_functions_are_unbiased(c: Compiled) -> float | None:
 
 def _baseline_error(p: Program, n: int) -> float:
     """Of the surrogate's value, 0, and of its gradient, reward - baseline; infinite if it passes on to the reward."""
-    score = vars(sys.modules[type(p.module).__module__])["score"]
+    score = type(p.module).draw.__globals__["score"]
     rng = torch.Generator().manual_seed(n)
     reward, chance = (torch.randn(n, generator=rng, dtype=DOUBLE, requires_grad=True) for _ in range(2))
     value = score(reward, chance)

@@ -6,7 +6,7 @@ how the adversary weighs is said here once more, in plain loops over every confi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
@@ -166,12 +166,18 @@ class SecondReading:
             ok |= new
 
     def weight(
-        self, config: Config, source: Mapping[str, Source], v: int, tables_of: Callable[[Factor], Tables]
+        self,
+        config: Config,
+        source: Mapping[str, Source],
+        v: int,
+        tables_of: Callable[[Factor], Tables],
+        names: Iterable[str] | None = None,
     ) -> Number:
-        """The probability of a configuration of a branch; the variables of a record jointly."""
+        """The probability of a configuration of a branch, or of some names given the others; the variables of a record
+        jointly."""
         total: Number = 1.0
         records: dict[int, list[str]] = {}
-        for n in config:
+        for n in config if names is None else names:
             s = source[n]
             if isinstance(s, Factor):
                 total = total * self.p(s, config, v, tables_of(s))
@@ -194,23 +200,72 @@ class SecondReading:
     # --- the bracket -----------------------------------------------------------------------------------------
 
     def bracket(self, config: Config, source: Mapping[str, Source], v: int, *, weighed: bool) -> Number:
-        total: Number = 0.0
+        return sum((value for _, _, value in self.logs(config, source, v, weighed=weighed)), 0.0)
+
+    def logs(
+        self, config: Config, source: Mapping[str, Source], v: int, *, weighed: bool
+    ) -> Iterator[tuple[str, frozenset[str], Number]]:
+        """The terms of the bracket: what each is about, what else it reads, its value."""
         for f in self.m.factors:
             if f.adversarial or f.implicit or not self.free(f, v):
                 continue
-            drawer = source.get(f.target)
+            drawer, reads = source.get(f.target), frozenset(f.parents) - {self.y}
             dashed = isinstance(drawer, Factor) and drawer.process == "inference" and not drawer.implicit
             heat = drawer.weight * drawer.beta if dashed and isinstance(drawer, Factor) else 1.0
             if f.process == "generative":
-                total = total + f.weight * heat * np.log(self.p(f, config, v, self.t))
+                yield f.target, reads, f.weight * heat * np.log(self.p(f, config, v, self.t))
             elif drawer == f and (weighed or f.target not in self.compared):
                 prior = self.m.variable(f.target).prior is not None
                 scored = any(not h.implicit for h in self.into(f.target, "generative", v))
                 if prior:
-                    total = total + heat * np.log(self.t.priors[f.target][config[f.target]])
+                    yield f.target, frozenset(), heat * np.log(self.t.priors[f.target][config[f.target]])
                 if prior or scored:
-                    total = total - heat * np.log(self.p(f, config, v, self.t))
+                    yield f.target, reads, -heat * np.log(self.p(f, config, v, self.t))
+
+    def mean_bracket(
+        self, at: Config, names: list[str], source: Mapping[str, Source], v: int, *, weighed: bool
+    ) -> Number:
+        """E[B] over names, the others at values; importance-weighted (reading 6): what is drawn once a record stands
+        outside of the log-mean, with the terms about it alone."""
+        many = self.repeated(names, source) if self.m.importance else []
+        once = [n for n in names if n not in many]
+        total: Number = 0.0
+        for first in self.configs(once):
+            outer = {**at, **first}
+            chance = self.weight(outer, source, v, lambda f: self.t, once)
+            own = {n for n in once if isinstance(source[n], Factor)}
+            drawn: list[tuple[Number, Number]] = []
+            beside: Number = 0.0
+            for second in self.configs(many):
+                config = {**outer, **second}
+                inside: Number = 0.0
+                beside = 0.0
+                for about, reads, value in self.logs(config, source, v, weighed=weighed):
+                    if about in own and not reads & set(many):
+                        beside = beside + value
+                    else:
+                        inside = inside + value
+                drawn.append((self.weight(config, source, v, lambda f: self.t, many), inside))
+            total = total + chance * (beside + _log_mean(drawn, self.m.importance if many else 1))
         return total
+
+    def repeated(self, names: list[str], source: Mapping[str, Source]) -> list[str]:
+        """What is drawn k times: all but records and what is enumerated from them, in ancestral order."""
+        once, count, pending = set[str](), 1, list(names)
+        while True:
+            ready = [n for n in pending if self._once(n, source[n], set(names) - once, count)]
+            if not ready:
+                return [n for n in names if n not in once]
+            once.add(ready[0])
+            pending.remove(ready[0])
+            count *= self.sizes[ready[0]] if isinstance(source[ready[0]], Factor) else 1
+
+    def _once(self, name: str, s: Source, others: set[str], count: int) -> bool:
+        if s == "given":
+            return self.m.variable(name).data is not None
+        if not isinstance(s, Factor) or s.implicit or s.fixed or set(s.parents) & others:
+            return False
+        return (s.gradient is None or s.gradient.name == "enumerate") and count * self.sizes[name] <= 64
 
     # --- the readings ----------------------------------------------------------------------------------------
 
@@ -248,10 +303,10 @@ class SecondReading:
         total: Number = 0.0
         for v in self.branches:
             source = {n: self.drawn_from(n, v) for n in self.names}
-            for config in self.configs(self.usable(source)):
-                inside = self.bracket(config, source, v, weighed=False)
-                for b in self.blue:
-                    inside = inside + b.weight * self.fooled(b, config, v)
+            names = self.usable(source)
+            total = total + self.mean_bracket({}, names, source, v, weighed=False) / self.k
+            for config in self.configs(names) if self.blue else ():
+                inside = sum(b.weight * self.fooled(b, config, v) for b in self.blue)
                 total = total + self.weight(config, source, v, lambda f: self.t) * inside / self.k
         return total
 
@@ -274,12 +329,8 @@ class SecondReading:
         empirical = {v.name for v in self.m.variables if v.data is not None} - inferred
         carried = frozenset((self.compared | empirical) & set(outer))
         source = {n: self.drawn_from(n, y, carried) for n in self.names}
-        total: Number = 0.0
-        for inner in self.configs([n for n in self.usable(source) if n not in carried]):
-            config = {**{n: outer[n] for n in carried}, **inner}
-            inside = self.bracket(config, source, y, weighed=True)
-            total = total + self.weight(config, source, y, lambda f: self.t) * inside
-        return total
+        names = [n for n in self.usable(source) if n not in carried]
+        return self.mean_bracket({n: outer[n] for n in carried}, names, source, y, weighed=True)
 
     def wake(self) -> Number:
         """Reading 5: what is inferred at y=0 is scored by the generative side."""
@@ -301,3 +352,13 @@ class SecondReading:
             inside = sum(f.weight * np.log(self.p(f, config, v, self.t)) for f in mine)
             total = total + self.weight(config, source, v, lambda f: self.t0) * inside
         return total
+
+
+def _log_mean(drawn: list[tuple[Number, Number]], k: int | None) -> Number:
+    """E[log 1/k sum_i exp(B_i)] over k independent draws, (probability, B) each; the mean for one."""
+    if not k or k == 1:
+        return sum((p * b for p, b in drawn), 0.0)
+    total: Number = 0.0
+    for some in product(drawn, repeat=k):
+        total = total + np.prod([p for p, _ in some]) * np.log(sum(np.exp(b) for _, b in some) / k)
+    return total

@@ -25,7 +25,7 @@ from schematic.proof.claims import (
     steps_keep_their_value,
     unreached_terms_pass_no_gradient,
 )
-from schematic.proof.finite import finite, kinds_kept, random_sizes, random_tables, uniform_priors
+from schematic.proof.finite import finite, kinds_kept, random_sizes, random_tables, surrogate, uniform_priors
 from schematic.proof.shrink import Counterexample, counterexample, shrunk
 from schematic.proof.theorems import (
     active_adversary,
@@ -151,7 +151,8 @@ def program_cases(model: Model, count: int, seed: int) -> Iterator[Case]:
         rng = np.random.default_rng((seed, i, 1))
         sizes = _fitting(model, random_sizes(model, rng), CONFIGURATIONS // 30)
         case = with_uniform_priors(random_case(model, sizes, rng))
-        yield with_kinds(case, model) if i % 2 else case
+        case = with_kinds(case, model) if i % 2 else case
+        yield replace(case, model=surrogate(case.model, model))
 
 
 def with_kinds(case: Case, model: Model) -> Case:

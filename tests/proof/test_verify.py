@@ -43,7 +43,7 @@ def run(*arguments: str | Path) -> tuple[int, str, str]:
 # --- the two oracles agree -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ("vae_direct", "discrete_vae", "two_level_vae", "vae", "aavae"))
+@pytest.mark.parametrize("name", ("vae_direct", "discrete_vae", "two_level_vae", "vae", "aavae", "iwae", "helmholtz"))
 @pytest.mark.parametrize("seed", range(3))
 def test_without_hollow_arrows_points_and_density_tables_are_one(name: str, seed: int) -> None:
     """A hollow value is a point for programs and a categorical for the mathematics; without any they must agree."""

@@ -18,7 +18,8 @@ from unittest.mock import patch
 import numpy as np
 
 from schematic.calculus import rules
-from schematic.calculus.rules import RULES, Context, Rewrite, Rule, tidy
+from schematic.calculus.rules import RULES, Rewrite, Rule
+from schematic.calculus.structure import Context, tidy
 from schematic.calculus.terms import ZERO, Add, Density, Derivation, Expect, Log, Mass, Scale, Term, children, rebuild
 from schematic.compiler import objectives as reading
 from schematic.compiler.emit import Header, emit
@@ -90,6 +91,8 @@ def corpus() -> dict[str, Model]:
         "aavae of numbers": active,
         RULES_ALONE: importance(infogan, 1),  # its weights are 1: nothing of its program could be noticed
         PROGRAM_ALONE: importance(infogan, 2),  # a surrogate: its value has no meaning before it is a program
+        "bound of two draws": importance(example("vae_direct"), 2),
+        "asleep": example("helmholtz"),
         "hinge": _diverging(infogan, "hinge"),
         "least squares": _diverging(infogan, "least_squares"),
         "bits": example("binary_vae"),
