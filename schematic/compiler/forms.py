@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from fractions import Fraction
 
-from schematic.calculus.rules import needs
+from schematic.calculus.structure import needs
 from schematic.calculus.terms import Add, Critic, Density, Expect, Log, Scale, Term, substitute
 from schematic.compiler.brackets import number
 from schematic.compiler.branches import Branch, Graph, Source, density, draws, sources

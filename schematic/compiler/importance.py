@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from schematic.calculus.rules import bound
+from schematic.calculus.structure import bound
 from schematic.calculus.terms import Add, Density, Expect, Log, LogMean, Normalized, Scale, Term, Where
 from schematic.compiler.branches import Graph
 from schematic.compiler.estimators import ENUMERABLE, values

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-from schematic.calculus.rules import Context, derive, tidy
+from schematic.calculus.rules import derive
+from schematic.calculus.structure import Context, tidy
 from schematic.calculus.terms import Add, Density, Derivation, Objective, Scale, Step, Summand, Term
 from schematic.calculus.text import density_text
 from schematic.compiler.asleep import phase_term, phases

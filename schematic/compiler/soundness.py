@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from schematic.calculus.rules import Context, after, reaching
+from schematic.calculus.structure import Context, after, reaching
 from schematic.calculus.terms import Density, Log, Objective, Summand
 from schematic.compiler.branches import Branch, Given, Graph, Source, Unsourced, sources
 from schematic.core.diagnostics import Diagnostic, Report, error, warning

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
-from schematic.calculus.rules import needs, places, trim
+from schematic.calculus.structure import needs, places, trim
 from schematic.calculus.terms import (
     KL,
     Add,
@@ -64,10 +64,10 @@ def _component_of(s: Summand) -> int | None:
 
 
 def _trimmed(s: Summand, outer: dict[str, int], inner: dict[str, int]) -> Summand:
-    wanted = needs(s.atom)
+    ratios = () if s.normalized is None else s.normalized[1:]
+    wanted = needs(s.atom) | {v for m in ratios for v in m.given}
     draws = trim(s.draws, wanted, inner)
     bound_inside = {t for d in draws for t in d.targets}
     above = {v for d in draws for v in d.given} | wanted
-    ratios = () if s.normalized is None else s.normalized[1:]
-    weighed = {v for m in (*s.masses, *ratios) for v in m.given}
+    weighed = {v for m in s.masses for v in m.given}
     return replace(s, draws=draws, outer=trim(s.outer, (above - bound_inside) | weighed, outer))

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 RESERVED = frozenset(
-    ("model", "net", "train", "use", "as", "in", "then", "without", "given", "partial", "perfect", "fixed")
-    + ("temperature", "weight", "beta", "gradient", "when", "divergence")
+    (
+        *("model", "net", "train", "use", "as", "in", "then", "without", "given", "partial", "perfect", "fixed"),
+        *("temperature", "weight", "beta", "gradient", "when", "divergence"),
+    )
 )
 
 GREEK = {

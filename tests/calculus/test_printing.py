@@ -31,7 +31,8 @@ from paper_terms import (
 from ziamath.zmath import Latex
 
 from schematic.calculus.latex import density_latex, latex, latex_lines, name_latex
-from schematic.calculus.rules import Context, derive, tidy
+from schematic.calculus.rules import derive
+from schematic.calculus.structure import Context, tidy
 from schematic.calculus.terms import KL, ZERO, Add, Density, Expect, Log, Mass, Scale, Term, Where
 from schematic.calculus.text import density_text, lines, text
 

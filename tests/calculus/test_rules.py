@@ -27,7 +27,8 @@ from paper_terms import (
 )
 
 from schematic.calculus.exact import Tables, evaluate, factors_of, gradient, random_tables
-from schematic.calculus.rules import RULES, Context, Rule, derive, rewrite, tidy
+from schematic.calculus.rules import RULES, Rule, derive, rewrite
+from schematic.calculus.structure import Context, tidy
 from schematic.calculus.terms import ZERO, Add, Critic, Expect, Log, Normalized, Term, Where, substitute
 from schematic.calculus.text import text
 
