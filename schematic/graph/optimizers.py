@@ -10,7 +10,7 @@ DENSITY = Optimizer("adam", 1e-3, (0.9, 0.999))
 """No discriminator is trained (Kingma and Ba, 2015, section 2)."""
 ADVERSARIAL = Optimizer("adam", 2e-4, (0.5, 0.999))
 """One is (Radford et al., 2015, section 4)."""
-CODE = Optimizer("adam", 5e-6, (0.5, 0.999))
+CODE = Optimizer("adam", 1e-5, (0.5, 0.999))
 """The density of a real code given what an implicit generator made of it, beside a discriminator, as InfoGAN's q_eta.
 
 It has no upper bound: at the generator's own rate it soon outweighs the discriminator, and the samples leave the data
