@@ -16,7 +16,7 @@ from schematic.calculus.exact import distribution, evaluate, gradient, gradient_
 from schematic.calculus.measures import evidence, jsd, kl, mixture, optimal_discriminator, posterior, reverse
 from schematic.calculus.tables import Tables
 from schematic.calculus.terms import Density, Expect, Log, Objective, Term, densities
-from schematic.graph.model import Factor, Model
+from schematic.graph.model import Factor, Model, Sum
 from schematic.proof.second_reading import SecondReading
 
 Array = np.ndarray[Any, Any]
@@ -25,12 +25,14 @@ Subject = TypeVar("Subject")
 
 @dataclass(frozen=True)
 class Case:
-    """A finite model of the user's graph, its tables, and what was derived from it."""
+    """A finite model of the user's graph, its tables, and what was derived from it; of a sum `total`, the model is the
+    union of the terms, and nothing is derived."""
 
     model: Model
     sizes: dict[str, int]
     tables: Tables
     objectives: tuple[Objective, ...]
+    total: Sum | None = None
 
     def moved(self, o: Objective) -> tuple[str, ...]:
         """The factors that an objective's groups train."""

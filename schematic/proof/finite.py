@@ -9,7 +9,7 @@ import numpy as np
 
 from schematic.calculus.tables import Table, Tables, softmax
 from schematic.compiler.estimators import ENUMERABLE, values
-from schematic.graph.model import Factor, Gradient, Model, Prior, Type, Variable
+from schematic.graph.model import AnyModel, Factor, Gradient, Model, Prior, Type, Variable
 
 
 def finite(model: Model, sizes: Mapping[str, int]) -> Model:
@@ -54,6 +54,15 @@ def _factor(model: Model, f: Factor) -> Factor:
     many = f.gradient is not None or not 0 < values(model.variable(f.target).type) <= ENUMERABLE
     gradient = Gradient("reinforce") if drawn and many else None
     return replace(f, how=None, gradient=gradient, divergence=replace(f.divergence, penalty=0.0))
+
+
+def union(model: AnyModel) -> Model:
+    """The model itself; of a sum one that has all variables and factors of its terms, to look them up."""
+    if isinstance(model, Model):
+        return model
+    variables = {v.name: v for _, m in model.terms for v in m.variables}
+    factors = {f.name: f for _, m in model.terms for f in m.factors}
+    return Model(model.name, tuple(variables.values()), tuple(factors.values()))
 
 
 def kinds_kept(model: Model, sizes: Mapping[str, int]) -> Model:

@@ -235,11 +235,11 @@ def points(model: Model, tables: Tables) -> Points:
         rng = np.random.default_rng([int(1e9 * t.array.flat[0]) for t in tables.factors.values()])
         shapes = {f.name: (1, _outputs(model, f), _inputs(model, f) + 1) for f in model.factors}
         return Points(model, {name: rng.normal(size=shape) for name, shape in shapes.items()}, data, linear=True)
-    y = model.indicator.name if model.indicator else ""
     logits = {}
     for f in model.factors:
         t = tables.factors[f.name]
-        array = np.log(np.take(t.array, 0, axis=t.given.index(y)) if y in t.given else t.array)
+        domains = (0 if model.variable(v).type.kind == "domain" else slice(None) for v in t.given)
+        array = np.log(t.array[tuple(domains)])
         single = model.variable(f.target).type.kind != "category"
         logits[f.name] = (array[..., 1] - array[..., 0] if single else array)[None]
     return Points(model, logits, data)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,13 +18,15 @@ from torch import Tensor
 from schematic.calculus.terms import Objective
 from schematic.compiler import pipeline
 from schematic.core.diagnostics import Report
-from schematic.graph.model import Factor, Gradient, How, Model, Net
+from schematic.graph.model import AnyModel, Factor, Gradient, How, Net, Sum
 from schematic.proof.claims import Array, Case, Claim
+from schematic.proof.finite import union
 from schematic.proof.points import Points, data_value, points
 from schematic.runtime.program import load_class
 
 ROWS = 4000  # configurations of a program's roots that a check is willing to run
 DOUBLE = torch.float64
+Models = TypeVar("Models", bound=AnyModel)
 
 
 @dataclass
@@ -231,17 +233,21 @@ def compiled(case: Case) -> Compiled | None:
 
 def program(case: Case, *, score: bool = False) -> Program | None:
     """The case with tables for networks and uniform priors, compiled."""
-    model = tabled(case.model, score=score)
+    model = tabled(case.total or case.model, score=score)
     report = Report()
     found = pipeline.derive(model, report)
-    if report.failed or not any(v.data is not None for v in model.variables):
+    whole = union(model)
+    if report.failed or not any(v.data is not None for v in whole.variables):
         return None
-    return Program(pipeline.text(model, report), points(model, case.tables), found)
+    return Program(pipeline.text(model, report), points(whole, case.tables), found)
 
 
-def tabled(model: Model, *, score: bool = False) -> Model:
+def tabled(model: Models, *, score: bool = False) -> Models:
     """A finite model with a table for each network, a linear map where not everything is a category. `score`: every
     discrete draw that is trained takes the score function."""
+    if isinstance(model, Sum):
+        terms = tuple((c, replace(tabled(m, score=score), name=m.name)) for c, m in model.terms)
+        return replace(model, name="Finite", terms=terms)
     net = Net("table" if all(v.type.kind in ("category", "domain") for v in model.variables) else "linear")
     return replace(model, name="Finite", factors=tuple(_tabled(f, net, score) for f in model.factors))
 

@@ -49,8 +49,8 @@ def counterexample(case: Case, error: float) -> Counterexample:
     return Counterexample(sizes, found, error)
 
 
-def shrunk(case: Case, broken: Broken, fresh: Callable[[dict[str, int], int], Case]) -> Case:
-    """A case that is still broken, as small and as simple as was found; `fresh` makes a random one of given sizes."""
+def shrunk(case: Case, broken: Broken, other: Callable[[Case, dict[str, int], int], Case]) -> Case:
+    """A case that is still broken, as small and as simple as was found; `other` makes a random one of given sizes."""
     error = broken(case)
     assert error is not None, "what is shrunk is broken"
     enough = min(error / 10, 1e-3)
@@ -60,7 +60,7 @@ def shrunk(case: Case, broken: Broken, fresh: Callable[[dict[str, int], int], Ca
         return found is not None and not found < enough
 
     for sizes in _smaller(case.sizes):
-        smaller = next((c for i in range(ATTEMPTS) if still(c := fresh(sizes, i))), None)
+        smaller = next((c for i in range(ATTEMPTS) if still(c := other(case, sizes, i))), None)
         if smaller is not None:
             case = smaller
             break

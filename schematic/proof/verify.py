@@ -11,7 +11,7 @@ import numpy as np
 
 from schematic.compiler.objectives import objectives
 from schematic.core.diagnostics import Report
-from schematic.graph.model import Model
+from schematic.graph.model import AnyModel, Model
 from schematic.proof.claims import (
     Case,
     Claim,
@@ -25,7 +25,15 @@ from schematic.proof.claims import (
     steps_keep_their_value,
     unreached_terms_pass_no_gradient,
 )
-from schematic.proof.finite import finite, kinds_kept, random_sizes, random_tables, surrogate, uniform_priors
+from schematic.proof.finite import (
+    finite,
+    kinds_kept,
+    random_sizes,
+    random_tables,
+    surrogate,
+    uniform_priors,
+    union,
+)
 from schematic.proof.shrink import Counterexample, counterexample, shrunk
 from schematic.proof.theorems import (
     active_adversary,
@@ -78,43 +86,50 @@ class Finding:
         return self.verdict == "fails"
 
 
-def verify(model: Model, *, models: int = 20, seed: int = 0) -> Iterator[Finding]:
+def verify(model: AnyModel, *, models: int = 20, seed: int = 0) -> Iterator[Finding]:
     """Every claim that speaks of the graph, on `models` random finite models of it, the mathematics first; claims
-    that do not apply are left out. Imports torch when it comes to the emitted program.
+    that do not apply are left out. A sum's mathematics is that of its terms, its program its own. Imports torch when
+    it comes to the program.
 
     Raises SchematicError if the graph has no objectives.
     """
     report = Report()
     objectives(model, report)
     report.check()
-    cases = tuple(random_cases(model, models, seed))
+    graphs = (model,) if isinstance(model, Model) else tuple(m for _, m in model.terms)
+    cases = tuple(case for m in graphs for case in random_cases(m, models, seed))
     pairs = tuple((case, case) for case in cases)
+
+    def other(case: Case, sizes: dict[str, int], i: int) -> Case:
+        return random_case(case.model, sizes, np.random.default_rng((0, i)))
+
     for claim in CLAIMS:
-        yield from finding(claim, pairs, lambda case: case, lambda case: case)
+        yield from finding(claim, pairs, lambda case: case, other)
     from schematic.proof.programs import PROGRAM_CLAIMS, compiled
+
+    def another(case: Case, sizes: dict[str, int], i: int) -> Case:
+        kinds = any(v.type.kind not in ("category", "domain") for v in case.model.variables)
+        return program_case(model, sizes, np.random.default_rng((0, i)), kinds)
 
     small = tuple(program_cases(model, min(models, PROGRAMS), seed))
     programs = tuple((case, compiled(case)) for case in small)
     for about in PROGRAM_CLAIMS:
-        yield from finding(about, programs, compiled, with_uniform_priors)
+        yield from finding(about, programs, compiled, another)
 
 
 def finding(
     claim: Claim[Subject],
     subjects: tuple[tuple[Case, Subject | None], ...],
     make: Callable[[Case], Subject | None],
-    kind: Callable[[Case], Case],
+    other: Callable[[Case, dict[str, int], int], Case],
 ) -> Iterator[Finding]:
-    """The row of a claim, if it applies to any of the cases; `make` gives what the claim is about from a case, `kind`
-    restricts random cases to those that it is meant for."""
+    """The row of a claim, if it applies to any of the cases; `make` gives what the claim is about from a case, `other`
+    a random case of other sizes."""
 
     def broken(case: Case) -> float | None:
         subject = make(case)
         error = claim.check(subject) if subject is not None else None
         return error if error is not None and not error <= TOLERANCE else None
-
-    def fresh(sizes: dict[str, int], i: int) -> Case:
-        return kind(random_case(subjects[0][0].model, sizes, np.random.default_rng((0, i))))
 
     errors = [(case, e) for case, subject in subjects if subject is not None if (e := claim.check(subject)) is not None]
     if not errors:
@@ -122,7 +137,7 @@ def finding(
     worst, failed = max(e for _, e in errors), [(case, e) for case, e in errors if not e <= TOLERANCE]
     smallest = None
     if failed:
-        case = shrunk(max(failed, key=lambda f: f[1])[0], broken, fresh)
+        case = shrunk(max(failed, key=lambda f: f[1])[0], broken, other)
         smallest = counterexample(case, broken(case) or worst)
     verdicts: dict[str, tuple[Verdict, Verdict]] = {
         "holds": ("fails", "holds"),
@@ -144,28 +159,32 @@ def random_cases(model: Model, count: int, seed: int) -> Iterator[Case]:
         yield random_case(model, _fitting(model, sizes, CONFIGURATIONS), rng)
 
 
-def program_cases(model: Model, count: int, seed: int) -> Iterator[Case]:
+def program_cases(model: AnyModel, count: int, seed: int) -> Iterator[Case]:
     """The same with two or three values a variable, and uniform priors, which are what a program draws from; every
     other one keeps bits and numbers in [0, 1] as they are."""
+    whole = union(model)
     for i in range(count):
         rng = np.random.default_rng((seed, i, 1))
-        sizes = _fitting(model, random_sizes(model, rng), CONFIGURATIONS // 30)
-        case = with_uniform_priors(random_case(model, sizes, rng))
-        case = with_kinds(case, model) if i % 2 else case
-        yield replace(case, model=surrogate(case.model, model))
+        sizes = _fitting(whole, random_sizes(whole, rng), CONFIGURATIONS // 30)
+        yield program_case(model, sizes, rng, bool(i % 2))
 
 
-def with_kinds(case: Case, model: Model) -> Case:
-    """The case with the bits and the numbers in [0, 1] that the user's model has."""
-    kept = kinds_kept(model, case.sizes)
-    two = {v.name: case.sizes[v.name] if v.type.kind == "category" else 2 for v in kept.variables}
-    if two != case.sizes:
-        case = with_uniform_priors(random_case(model, two, np.random.default_rng(tuple(two.values()))))
-    return replace(case, model=kept)
+def program_case(model: AnyModel, sizes: dict[str, int], rng: np.random.Generator, kinds: bool) -> Case:
+    """A random finite model to be compiled; `kinds`: bits and numbers in [0, 1] stay what they are."""
+    whole = union(model)
+    if kinds:
+        kept = kinds_kept(whole, sizes)
+        sizes = {v.name: sizes[v.name] if v.type.kind == "category" else 2 for v in kept.variables}
+    scale = float(rng.choice((0.5, 1.0, 3.0)))
+    tables = uniform_priors(random_tables(finite(whole, sizes), sizes, rng, scale=scale))
 
+    def small(m: Model) -> Model:
+        return surrogate(kinds_kept(m, sizes) if kinds else finite(m, sizes), m)
 
-def with_uniform_priors(case: Case) -> Case:
-    return replace(case, tables=uniform_priors(case.tables))
+    if isinstance(model, Model):
+        return Case(small(model), sizes, tables, ())
+    total = replace(model, terms=tuple((c, small(m)) for c, m in model.terms))
+    return Case(small(whole), sizes, tables, (), total)
 
 
 def random_case(model: Model, sizes: dict[str, int], rng: np.random.Generator) -> Case:

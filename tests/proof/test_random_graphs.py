@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 from random import Random
 
@@ -18,9 +19,9 @@ from schematic.core.diagnostics import Report
 from schematic.graph.model import Model
 from schematic.graph.text import model_text
 from schematic.proof.claims import Case
-from schematic.proof.finite import random_tables
+from schematic.proof.finite import random_tables, uniform_priors
 from schematic.proof.programs import PROGRAM_CLAIMS, compiled
-from schematic.proof.verify import CLAIMS, TOLERANCE, with_uniform_priors
+from schematic.proof.verify import CLAIMS, TOLERANCE
 
 GRAPHS = 300
 
@@ -143,7 +144,7 @@ def test_the_claims_of_verify_hold_for_any_graph(model: Model, seed: int) -> Non
 def broken_programs(model: Model, seed: int) -> list[str] | None:
     """None where the graph has no program, or one with more roots than can be run."""
     subject = case(model, seed)
-    pair = compiled(with_uniform_priors(subject)) if subject.objectives else None
+    pair = compiled(replace(subject, tables=uniform_priors(subject.tables))) if subject.objectives else None
     if pair is None or pair.run is None:
         return None
     found = [(c, e) for c in PROGRAM_CLAIMS if (e := c.check(pair)) is not None]

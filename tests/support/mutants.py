@@ -40,9 +40,8 @@ from schematic.proof.claims import (
     steps_keep_their_value,
     unreached_terms_pass_no_gradient,
 )
-from schematic.proof.finite import finite, random_tables
 from schematic.proof.points import points
-from schematic.proof.verify import with_kinds, with_uniform_priors
+from schematic.proof.verify import program_case
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NOTICED = 1e-9
@@ -112,10 +111,8 @@ def case(name: str) -> Case:
     """Two values a variable, three for x; one random model each."""
     model = corpus()[name]
     sizes = {v.name: len(v.type.values) or (3 if v.name == "x" else 2) for v in model.variables}
-    small = finite(model, sizes)
-    found = reading.objectives(small, Report())
-    held = with_uniform_priors(Case(small, sizes, random_tables(small, sizes, np.random.default_rng(1)), found))
-    return with_kinds(held, model) if name in KINDS else held
+    held = program_case(model, sizes, np.random.default_rng(1), name in KINDS)
+    return replace(held, objectives=reading.objectives(held.model, Report()))
 
 
 # --- rules ----------------------------------------------------------------------------------------------------------
