@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from schematic.compiler.objectives import objectives
-from schematic.core.diagnostics import Report
+from schematic.core.diagnostics import Diagnostic, Report, error
 from schematic.graph.model import AnyModel, Model
 from schematic.proof.claims import (
     Case,
@@ -93,10 +93,11 @@ def verify(model: AnyModel, *, models: int = 20, seed: int = 0) -> Iterator[Find
 
     Raises SchematicError if the graph has no objectives.
     """
+    graphs = (model,) if isinstance(model, Model) else tuple(m for _, m in model.terms)
     report = Report()
     objectives(model, report)
+    report.add(*(d for m in graphs for d in _beyond(m)))
     report.check()
-    graphs = (model,) if isinstance(model, Model) else tuple(m for _, m in model.terms)
     cases = tuple(case for m in graphs for case in random_cases(m, models, seed))
     pairs = tuple((case, case) for case in cases)
 
@@ -115,6 +116,17 @@ def verify(model: AnyModel, *, models: int = 20, seed: int = 0) -> Iterator[Find
     programs = tuple((case, compiled(case)) for case in small)
     for about in PROGRAM_CLAIMS:
         yield from finding(about, programs, compiled, another)
+
+
+def _beyond(model: Model) -> Iterator[Diagnostic]:
+    """What has no second reading yet, and cannot be held against one."""
+    help = "its derivation and its program are there: `schematic derive`, `schematic compile`"
+    for f in model.factors:
+        if f.each:
+            yield error("SG601", f.target_span, "`z.rest ~> z.each` is not verified yet", help)
+    y = model.indicator
+    if y is not None and len(y.type.values) > 2:
+        yield error("SG601", y.type.span, f"a domain of {len(y.type.values)} values is not verified yet", help)
 
 
 def finding(

@@ -17,8 +17,8 @@ from schematic.calculus.exact import evaluate, gradient
 from schematic.calculus.rules import RULES, Rewrite, Rule
 from schematic.calculus.terms import Scale, Term
 from schematic.compiler import objectives as reading
-from schematic.core.diagnostics import Report
-from schematic.graph.build import load
+from schematic.core.diagnostics import Report, SchematicError
+from schematic.graph.build import load, parse
 from schematic.graph.model import Model
 from schematic.proof.finite import uniform_priors
 from schematic.proof.points import points
@@ -178,3 +178,18 @@ def test_bits_and_numbers_in_the_unit_interval_are_tried_as_they_are_too() -> No
     assert [v.type.kind for v in first.model.variables] == ["category", "category"]
     assert [v.type.kind for v in second.model.variables] == ["unit", "binary"]
     assert [points(tabled(c.model), c.tables).linear for c in (first, second)] == [False, True]
+
+
+def test_what_has_no_second_reading_yet_is_told_at_its_place() -> None:
+    text = """model M {
+      x : unit(1, 8, 8) = data
+      z : unit(8)
+      p_theta : z -> x
+      q_eta : x ==> z
+      q_phi : z.rest ~> z.each
+    }"""
+    report = Report()
+    model = parse(text, report)
+    assert model is not None and not report.failed
+    with pytest.raises(SchematicError, match=r"6:25: error\[SG601\].*not verified yet"):
+        tuple(verify(model, models=1))
