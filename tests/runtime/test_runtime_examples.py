@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from schematic.runtime.sample import reload, sample
 from schematic.runtime.step import init, step
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NAMED_SETS = re.compile(r'data\("[^")]*/')
 
 
 def one_set(path: Path) -> bool:
