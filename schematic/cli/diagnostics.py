@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -47,3 +48,14 @@ def data(d: Diagnostic) -> dict[str, Any]:
         "message": d.message,
         "help": d.help,
     }
+
+
+@contextmanager
+def run_errors() -> Iterator[None]:
+    """What goes wrong with data, devices, programs and run folders is the input's fault: a message and exit code 1."""
+    from schematic.runtime.errors import RunError
+
+    try:
+        yield
+    except RunError as wrong:
+        raise click.ClickException(str(wrong)) from wrong

@@ -11,9 +11,10 @@ import click
 
 from schematic.cli.diagnostics import show
 from schematic.cli.front import check, compile, derive, fmt, render, swap
+from schematic.cli.judging import evaluate, sample
 from schematic.cli.proving import verify
 from schematic.cli.studying import diff, identify, relations
-from schematic.cli.training import evaluate, sample, train
+from schematic.cli.training import train
 from schematic.core.diagnostics import SchematicError
 from schematic.core.version import VERSION
 
