@@ -76,16 +76,17 @@ class Model(Program):
             self.judge()
         fn = self.prior(v) if s.factor is None else self.call(s.factor)
         cells = [i for i, c in enumerate(self.r.cells) if s in c.scores]
-        rows = "" if s.factor is not None and self.r.y in s.factor.parents else self.here(cells)
+        left = [i for i in cells if i not in self.taken(v, s)]
+        own = s.factor is not None and self.r.y in s.factor.parents and left == cells
+        rows = "False" if not left else "" if own else self.here(left)
         known, again = self.known(v), v.name in self.done
         if s.factor is not None:
             fn = self.masked(fn, s.factor, cells)
         key = f"{v.name}.{s.factor.attribute if s.factor else 'prior'}" if again and v.name in self.sites else v.name
         key = unique(key, self.sites)
         obs = [f"obs={self.done[v.name] if again else known}"] if known or again else []
-        mask = "False" if self.taken(v, s) else rows
         masked = s.factor is not None and self.r.y in s.factor.parents
-        self.site(key, fn if obs else self.wrap(fn, v, masked), *obs, scale=self.scale(s.scale), mask=mask,
+        self.site(key, fn if obs else self.wrap(fn, v, masked), *obs, scale=self.scale(s.scale), mask=rows,
                   into=None if again else "")  # fmt: skip
         self.done.setdefault(v.name, self.name(v.name))
 
@@ -95,11 +96,12 @@ class Model(Program):
         enumerated = any(isinstance(w, Factor) and self.how(w) == "enumerate" for w in ways)
         return enumerated and s.factor is not None and any(self.r.drawn_from(p, v.name) for p in s.factor.parents)
 
-    def taken(self, v: Variable, s: Score) -> bool:
-        """The guide holds this density in a divergence in closed form."""
+    def taken(self, v: Variable, s: Score) -> set[int]:
+        """The cells in which the guide holds this density in a divergence in closed form."""
         drawn = (w for w in self.r.origins(v.name) if isinstance(w, Factor) and w.process == "inference")
-        pairs = (self.pair(w) for w in drawn if self.apart(w))
-        return any(p is not None and p.factor == (s.factor.name if s.factor else None) for p in pairs)
+        pairs = ((w, self.pair(w)) for w in drawn if self.apart(w))
+        name = s.factor.name if s.factor else None
+        return {i for w, p in pairs if p is not None and p.factor == name for i in self.r.where(v.name, w)}
 
     def known(self, v: Variable) -> str:
         """The data that a variable stands at in every row, '' where the guide draws it."""

@@ -29,6 +29,8 @@ MODELS = {
         q_eta.c : x, y -> c = mlp(5)  q_eta.z : x, y -> z = mlp(5) weight 0.5 }}""",
     "a divergence in one branch": f"""model M {{ {GAN}  w : real(2) ~ Laplace(0, 1)  q_phi : x ~> y = mlp(5)
         q_eta : x, y --> w = mlp(5)  p_theta.2 : w, y -> z = mlp(4) }}""",
+    "a divergence in one branch, data in the other": """model M { x : real(6) = data  t : category(3) = data("s/t")
+        z : real(3) ~ Normal(0, 1)  y : domain(f, r)  q_eta : z, y --> t = mlp(5)  p_theta : x -> t = mlp(7) }""",
     "beta": f"model M {{ {VAE} p_theta : z -> x = mlp(7) weight 0.7  q_eta : x --> z = mlp(5) beta 4 }}",
     "weight": f"model M {{ {VAE} p_theta : z -> x = mlp(7)  q_eta : x --> z = mlp(5) weight 2 }}",
     "labels, temperature": f"""model M {{ {VAE} c : category(3) = data("label")  y : domain(f, r)
