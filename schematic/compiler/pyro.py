@@ -8,6 +8,8 @@ score function has no baseline here, and its divergences are sampled.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from schematic.compiler.branches import Outer
 from schematic.compiler.program import Plan
 from schematic.compiler.pyro_guide import Guide
@@ -39,10 +41,7 @@ def methods(plan: Plan) -> list[str]:
 
 
 def uneven(r: Reading) -> bool:
-    """The objective takes some factor's divergence in closed form in one branch and samples it in another."""
-    closed: dict[str, set[int | str | None]] = {}
-    for t in terms(r.plan):
-        if t.how == "closed" and t.left.density.factor is not None:
-            closed.setdefault(t.left.density.factor, set()).add(r.plan.branch(t.branch).number)
-    having = {f: {c.origin if r.weighed else c.y for c in r.cells if f in c.entropies} for f in closed}
-    return any(having[f] - branches for f, branches in closed.items())
+    """The objective takes some factor's divergence in closed form in one cell and samples it in another."""
+    left = (t.left.density.factor for t in terms(r.plan) if t.how == "closed")
+    closed = Counter(name for name in left if name is not None)
+    return any(count < sum(name in c.entropies for c in r.cells) for name, count in closed.items())

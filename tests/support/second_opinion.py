@@ -20,6 +20,10 @@ from schematic.core.diagnostics import Report
 from schematic.graph.model import Model
 
 
+class OftenerDrawn(Exception):
+    """Pyro enumerates over all rows: beside it, it drew a value for each outcome that this branch does not have."""
+
+
 @dataclass
 class Opinion:
     """One model, its plan, its program, and a batch."""
@@ -28,6 +32,12 @@ class Opinion:
     text: str
     module: Any
     batch: dict[str, Tensor]
+
+    @property
+    def apart(self) -> bool:
+        """Every branch has draws of its own: what no domain's record is drawn for may stand for all of them."""
+        model = self.plan.models[0]
+        return model.indicator is None or all(b.number is not None for b in self.plan.branches)
 
     @property
     def judges(self) -> set[str]:
@@ -92,7 +102,10 @@ def same_draws(o: Opinion, trace: Any) -> dict[str, dict[str, Tensor]]:
                     value = trace[d.variable]["value"]
                     axis = value.dim() - 1 - len(r.graph.variables[d.variable].type.event_shape)
                     value = value if value.shape[axis] == 1 else value.narrow(axis, i * n, n)
-                    drawn[b.name][d.key] = value[(0,) * (axis - len(d.axes))] if axis > len(d.axes) else value
+                    more = axis - len(d.axes)
+                    if max(value.shape[:max(more, 0)], default=1) > 1 and d.how != "data":
+                        raise OftenerDrawn(d.key)
+                    drawn[b.name][d.key] = value[(0,) * more] if more > 0 else value
     return drawn
 
 
