@@ -23,7 +23,8 @@ __all__ = ["elbo", "methods"]
 def methods(plan: Plan) -> list[str]:
     """`def model(self, batch)` and `def guide(self, batch)`; nothing where Pyro cannot be asked: readings 5 to 8, a
     blue arrow into no domain, a divergence other than the default, more than two domains, no data, a variable that is
-    carried and inferred at once, a divergence that has a closed form in some branches only."""
+    carried and inferred at once, a divergence that has a closed form in some branches only, two variables that are
+    drawn from each other, one in one branch and one in another."""
     m = plan.models[0]
     others = (f for f in m.factors if f.adversarial and m.variable(f.target).type.kind != "domain")
     special = any(v.partial or v.index for v in m.variables) or any(others)
@@ -37,7 +38,7 @@ def methods(plan: Plan) -> list[str]:
     guide, model = Guide(r), Model(r)
     guide.write()
     model.write()
-    return [*model.method(), "", *guide.method()]
+    return [] if guide.circular else [*model.method(), "", *guide.method()]
 
 
 def uneven(r: Reading) -> bool:

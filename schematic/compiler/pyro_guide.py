@@ -16,7 +16,9 @@ from schematic.graph.model import Factor, Variable
 
 @dataclass
 class Guide(Program):
-    """The dashed side samples."""
+    """The dashed side samples. `circular`: over the branches it needs a value before it has drawn it."""
+
+    circular: bool = False
 
     def method(self) -> list[str]:
         return self.frame("guide", "The dashed side samples: a Pyro guide.")
@@ -36,6 +38,7 @@ class Guide(Program):
             v = self.r.graph.variables[variable]
             ways = self.r.origins(variable)
             if variable in self.open:  # a cycle over the branches: its data are at hand before it is
+                self.circular = self.circular or not any(isinstance(w, Given) and v.data is not None for w in ways)
                 return self.fields(v)
             self.open.append(variable)
             self.done[variable] = self.single(v, ways[0]) if len(ways) == 1 else self.mixed(v, ways)

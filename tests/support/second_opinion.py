@@ -14,8 +14,8 @@ from schematic.compiler import pyro as programs
 from schematic.compiler.emit import Header, emit
 from schematic.compiler.objectives import objectives
 from schematic.compiler.plan import plan
-from schematic.compiler.program import Plan
-from schematic.compiler.pyro_reading import read
+from schematic.compiler.program import Branch, Drawn, Plan
+from schematic.compiler.pyro_reading import Cell, read
 from schematic.core.diagnostics import Report
 from schematic.graph.model import Model
 
@@ -86,27 +86,34 @@ def elbo(o: Opinion, name: str = "") -> tuple[Tensor, Any]:
     return -loss / (branches * len(next(iter(o.batch.values())))), kept[0]
 
 
-def same_draws(o: Opinion, trace: Any) -> dict[str, dict[str, Tensor]]:
+def same_draws(o: Opinion, trace: dict[str, Any]) -> dict[str, dict[str, Tensor]]:
     """The values of the guide's sites as a draw of the program: the rows of each branch and component."""
     r, n = read(o.plan), len(next(iter(o.batch.values())))
     drawn = o.module.draw(o.batch)
-    for b in o.plan.branches:
-        for d in b.draws:
-            for i, c in enumerate(r.cells):
-                name = o.plan.model.indicator.type.values[c.y] if o.plan.model.indicator and c.y else ""
-                mine = (c.origin if r.weighed else c.y) == b.number
-                key = d.key in (d.variable, f"{d.variable}.{name}") and (
-                    d.outer or not r.weighed or (d.key == d.variable) == (not c.y)
-                )
-                if mine and key and not d.hidden and d.how != "enumerate" and d.variable in c.needed:
-                    value = trace[d.variable]["value"]
-                    axis = value.dim() - 1 - len(r.graph.variables[d.variable].type.event_shape)
-                    value = value if value.shape[axis] == 1 else value.narrow(axis, i * n, n)
-                    more = axis - len(d.axes)
-                    if max(value.shape[:max(more, 0)], default=1) > 1 and d.how != "data":
-                        raise OftenerDrawn(d.key)
-                    drawn[b.name][d.key] = value[(0,) * more] if more > 0 else value
+    for i, c in enumerate(r.cells):
+        known = {d.variable: (b, d) for b in o.plan.branches for d in b.draws if _drawn_in(o, c, b, d)}
+        for name in sorted(c.needed & trace.keys()):
+            value = trace[name]["value"]
+            axis = value.dim() - 1 - len(r.graph.variables[name].type.event_shape)
+            value = value if value.shape[axis] == 1 else value.narrow(axis, i * n, n)
+            b, d = known.get(name, (None, None))
+            more = axis - (len(d.axes) if d is not None else 0)
+            one = value[(0,) * more] if more > 0 else value
+            if not (value == one).all():
+                raise OftenerDrawn(name)
+            if b is not None and d is not None and d.how != "enumerate":
+                drawn[b.name][d.key] = one
     return drawn
+
+
+def _drawn_in(o: Opinion, c: Cell, b: Branch, d: Drawn) -> bool:
+    """The branch's value stands in the rows of a cell."""
+    r, y = read(o.plan), o.plan.model.indicator
+    name = y.type.values[c.y] if y and c.y else ""
+    key = d.key in (d.variable, f"{d.variable}.{name}") and (
+        d.outer or not r.weighed or (d.key == d.variable) == (not c.y)
+    )
+    return (c.origin if r.weighed else c.y) == b.number and key and not d.hidden
 
 
 def gradients(o: Opinion, value: Tensor, groups: list[str]) -> dict[str, Tensor]:
