@@ -35,6 +35,7 @@ def fresh(stem: str) -> Path:
 @click.option("--steps", type=click.IntRange(1), help="Training steps, instead of --epochs.")
 @click.option("--batch", type=click.IntRange(1), help="Records a step.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of all randomness.")
+@click.option("--no-tune", is_flag=True, help="Layers in their plain form; without it, the form that is fastest here.")
 @click.option("--resume", is_flag=True, help="Go on with the run that --out holds.")
 @json_option
 def train(
@@ -50,6 +51,7 @@ def train(
     steps: int | None,
     batch: int | None,
     seed: int,
+    no_tune: bool,
     resume: bool,
     as_json: bool,
 ) -> None:
@@ -89,7 +91,9 @@ def train(
             spec=model_text(drawn),
             drawing=svg(drawn),
             block=optimizers.settings(drawn),
-            settings=Settings(data, device, epochs, steps, batch, seed, labels=labels, binarize=binarize or ""),
+            settings=Settings(
+                data, device, epochs, steps, batch, seed, labels=labels, binarize=binarize or "", tune=not no_tune
+            ),
             resume=resume,
         )
     if as_json:

@@ -15,8 +15,9 @@ from schematic.runtime import optim
 from schematic.runtime.batches import Batches
 from schematic.runtime.data import DataSet, load, place, sources
 from schematic.runtime.errors import RunError
-from schematic.runtime.program import Program, instantiate, load_class, partial_fields
+from schematic.runtime.program import Program, digest, instantiate, load_class, partial_fields
 from schematic.runtime.step import Trainer, init
+from schematic.runtime.tune import Tuning, tune
 
 BATCH = 64
 STEPS, ADVERSARIAL_STEPS = 3000, 4000  # at least: the digits are 22 steps an epoch
@@ -36,6 +37,8 @@ class Settings:
     optimizers: tuple[tuple[str, Optimizer], ...] = ()
     labels: str = ""  # the share of its training records that a partial field is observed in
     binarize: str = ""  # "fixed" or "dynamic"
+    tune: bool = True  # the layers in the forms that are fastest here
+    tuning: object = None  # that of the run to resume
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ def prepare(text: str, block: Train, asked: Settings) -> Plan:
     generator = torch.Generator(device).manual_seed(asked.seed)
     batches = Batches(sets, size, device, generator)
     program = instantiate(cls, asked.seed, device)
+    tuning = tune(program, batches, optimizers, digest(text), asked.tuning) if asked.tune else Tuning()
     steps = length(batches.per_epoch, bool(cls.ADVERSARIAL), block, asked)
     config = {
         "model": cls.__name__,
@@ -80,6 +84,7 @@ def prepare(text: str, block: Train, asked: Settings) -> Plan:
         "batch": size,
         "steps": steps,
         "optimizers": {g: _plain(o) for g, o in optimizers.items()},
+        "tuning": asdict(tuning),
         "versions": {"schematic": VERSION, "torch": torch.__version__},
     }
     return Plan(program, sets, device, batches, init(program, optimizers, generator), steps, config)

@@ -94,8 +94,15 @@ def ascend(trainer: Trainer, groups: tuple[str, ...], value: Tensor, keep: bool)
     parameters = list(dict.fromkeys(p for group in groups for p in trainer.parameters[group]))
     gradients = torch.autograd.grad(value, parameters, retain_graph=keep, allow_unused=True)
     for parameter, gradient in zip(parameters, gradients, strict=True):
-        parameter.grad = gradient
+        parameter.grad = laid_out(gradient, parameter)
     for group in groups:
         trainer.optimizers[group].step()
         for parameter in trainer.parameters[group]:  # one that two groups share moves once an update
             parameter.grad = None
+
+
+def laid_out(gradient: Tensor | None, parameter: Tensor) -> Tensor | None:
+    """The gradient with its elements in the parameter's order in memory, which is all that fused optimizers see."""
+    if gradient is None or gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
