@@ -122,9 +122,10 @@ def formatted(name: str, text: bytes, report: Report) -> bytes | None:
 def compile(
     file: Path, model: str | None, restate: str | None, stage: Stage, output: str | None, force: bool
 ) -> None:
-    """Compile FILE to one Python program that depends on torch and pyro alone.
+    """Write the program that trains FILE's model: one Python file.
 
-    Every stage on the way has a printable form: the syntax tree, the graph, the objectives, the plan.
+    It depends on torch and pyro alone. Every stage on the way to it has a printable form: the syntax tree, the graph,
+    the objectives, the plan.
 
     \b
     Examples:
@@ -148,7 +149,10 @@ def compile(
 def render(
     file: Path, model: str | None, restate: str | None, output: str | None, kind: Format | None, force: bool
 ) -> None:
-    """Draw the model of FILE: shaded nodes are visible; arrows are solid or dashed, hollow, blue.
+    """Draw FILE's model.
+
+    Shaded nodes are visible variables. Solid arrows generate and dashed ones infer; hollow ones are implicit, blue
+    ones adversarial.
 
     \b
     Examples:
@@ -176,9 +180,10 @@ def render(
 def derive(
     file: Path, model: str | None, restate: str | None, kind: str | None, output: str | None, force: bool
 ) -> None:
-    """Derive the objective of each group of parameters, from the paper's form to the unfolded one.
+    """Derive what each group of parameters maximizes, step by step.
 
-    Prints every step with its reason, what is assumed, and the table of updates.
+    Prints each objective from the paper's form to the one that is trained, every step with its reason, what is
+    assumed, and the table of updates.
 
     \b
     Examples:
@@ -248,9 +253,10 @@ def derived(model: AnyModel, found: tuple[Objective, ...]) -> dict[str, Any]:
 def swap(
     file: Path, model: str | None, restate: str | None, variables: tuple[str, ...], output: str | None, force: bool
 ) -> None:
-    """Exchange the solid and the dashed arrows of FILE's model, or its variables A and B, and print what comes out.
+    """Exchange FILE's solid and dashed arrows, or two variables.
 
-    What the move assumes goes to stderr.
+    Without A and B the arrows, with them these two variables of the model. Prints the model that comes out; what the
+    move assumes goes to stderr.
 
     \b
     Examples:

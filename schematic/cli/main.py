@@ -13,6 +13,7 @@ from schematic.cli.diagnostics import show
 from schematic.cli.front import check, compile, derive, fmt, render, swap
 from schematic.cli.judging import evaluate, sample
 from schematic.cli.proving import verify
+from schematic.cli.starting import init
 from schematic.cli.studying import diff, identify, relations
 from schematic.cli.training import train
 from schematic.core.diagnostics import SchematicError
@@ -22,22 +23,36 @@ INTERNAL = 70  # EX_SOFTWARE of sysexits.h
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
-@click.group(context_settings=HELP)
+class InOrder(click.Group):
+    """Lists its commands as they were added, not by the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=InOrder, context_settings=HELP)
 @click.version_option(VERSION, prog_name="schematic")
 def cli() -> None:
     """From the drawing of a deep generative model, in text, to its objectives, its code and its training.
 
+    Each command explains itself: schematic derive --help
+
     \b
     Examples:
-      schematic check examples/infogan.sg
-      schematic derive examples/vae.sg
-      schematic render examples/infogan.sg -o infogan.svg
-      schematic train examples/infogan.sg --out runs/infogan
+      schematic init infogan
+      schematic derive infogan.sg
+      schematic render infogan.sg -o infogan.svg
+      schematic train infogan.sg --out runs/infogan
     """
 
 
-for command in (check, fmt, compile, render, derive, swap, diff, identify, relations, verify, train, sample, evaluate):
-    cli.add_command(command)
+for commands in (
+    (init, check, fmt, render, derive, compile, verify),
+    (train, sample, evaluate),
+    (swap, diff, identify, relations),
+):
+    for command in commands:
+        cli.add_command(command)
 
 
 def main() -> None:

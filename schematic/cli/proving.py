@@ -28,11 +28,12 @@ COLOURS = {"holds": "green", "fails": "red", "fails as known": "yellow", "not re
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the random models.")
 @json_option
 def verify(file: Path, model: str | None, restate: str | None, models: int, seed: int, as_json: bool) -> None:
-    """Check FILE's derivation and its program against exact mathematics, on random finite models of its graph.
+    """Hold FILE's derivation and program against exact mathematics.
 
-    A claim of the paper that is wrong as printed `fails as known`, with the smallest counterexample that was found;
-    beside it stands the corrected one. What the derivation assumes where it is not exact is `assumed`. The exit code
-    is 1 if a claim that must hold fails.
+    They are tried on random finite models of its graph, on which every expectation is a sum. A claim of the paper that
+    is wrong as printed `fails as known`, with the smallest counterexample that was found; beside it stands the
+    corrected one. What the derivation assumes where it is not exact is `assumed`. The exit code is 1 if a claim that
+    must hold fails.
 
     \b
     Examples:

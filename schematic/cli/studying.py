@@ -37,10 +37,10 @@ def diff(
     model_b: str | None,
     as_json: bool,
 ) -> None:
-    """Tell what differs from A to B: arrows, assumptions, and each group's objective.
+    """Tell what differs between two models.
 
-    A and B are FILE or FILE:MODEL. Variables, arrows and groups are matched under the renaming that makes the two
-    agree best; `-` is A's, `+` is B's, all in B's names.
+    Arrows, assumptions, and each group's objective. A and B are FILE or FILE:MODEL. Variables, arrows and groups are
+    matched under the renaming that makes the two agree best; `-` is A's, `+` is B's, all in B's names.
 
     \b
     Examples:
@@ -67,11 +67,12 @@ def diff(
 @model_options
 @json_option
 def identify(file: Path, model: str | None, restate: str | None, as_json: bool) -> None:
-    """Tell which known model FILE's is, up to names, or the nearest one and the moves between.
+    """Tell which known model FILE's is, or which is nearest.
 
-    Known are the examples that come with schematic. Names, the order of statements, event shapes and networks do not
-    count; types, given distributions, arrows, and options that change an objective do. A model that maximizes what a
-    known one does by another drawing is told, too.
+    It is one up to names; else the moves from the nearest one are told, and what then differs. Known are the examples
+    that come with schematic. Names, the order of statements, event shapes and networks do not count; types, given
+    distributions, arrows, and options that change an objective do. A model that maximizes what a known one does by
+    another drawing is told, too.
 
     \b
     Examples:
@@ -100,10 +101,11 @@ def identify(file: Path, model: str | None, restate: str | None, as_json: bool) 
 @force_option
 @json_option
 def relations(folder: Path | None, output: str | None, force: bool, as_json: bool) -> None:
-    """Tell how the examples, or the models of FOLDER's files, are related: by which moves they follow from each other.
+    """Tell by which moves the examples follow from each other.
 
-    An edge is a move of the algebra, a sum, equal objectives by another drawing, or, where no move leads to a model,
-    the nearest one. They are computed from the drawings, as the paper's Figure 4 relates them by hand.
+    With FOLDER, the models of its files. An edge is a move of the algebra, a sum, equal objectives by another drawing,
+    or, where no move leads to a model, the nearest one. They are computed from the drawings, as the paper's Figure 4
+    relates them by hand.
 
     \b
     Examples:
