@@ -35,7 +35,7 @@ EXAMPLES = Path("examples")
 FOLDER = Path("docs/catalogue")
 RUNS = FOLDER / "runs"
 COMMAND = "python -m benchmarks.catalogue"
-WIDTH = 80
+TEXT_WIDTH, MATH_WIDTH = 90, 115  # columns of text; a formula that is set takes less room
 THUMBNAIL = 0.4
 FIGURES_HEAD = ("figure", "before training", "after", "target")
 
@@ -90,7 +90,7 @@ def _row(k: Known, names: dict[str, str]) -> tuple[str, ...]:
     what, _, where = head_comment(k.file).partition(": ")
     width = round(THUMBNAIL * float(re.findall(r'width="(\d+)', svg(k.model))[0]))
     drawing = f'<a href="{page}"><img src="images/{stem(k.file)}.svg" width="{width}" alt="{name}"></a>'
-    return drawing, f"[{name}]({page})<br>{escaped(what)}", escaped(where), figure(run(k.file))
+    return drawing, f"[{name}]({page})<br>{escaped(what)}", escaped(where[:1].upper() + where[1:]), figure(run(k.file))
 
 
 def figure(found: dict[str, Any] | None) -> str:
@@ -180,7 +180,7 @@ def _objectives(model: AnyModel, found: Sequence[Objective]) -> Iterator[str]:
         yield from ("", f"### {n}. {names} maximize{'s' * (len(objective.groups) == 1)}", "")
         left = rf"\max_{{{','.join(map(name_latex, objective.groups))}}}\; {loss_latex(objective.groups)} = "
         yield from formula(objective.term, bold, left)
-        yield from ("", *fenced("\n".join(lines(objective.term, WIDTH))))
+        yield from ("", *fenced("\n".join(lines(objective.term, TEXT_WIDTH))))
         yield from _derivation(objective, bold)
     if said := logs(model):
         yield from ("", "### The model assumes", "")
@@ -273,7 +273,7 @@ def number(value: Any) -> str:
 
 def formula(term: Term, bold: frozenset[str], left: str = "") -> Iterator[str]:
     """A displayed formula, on lines of its sums where it is long."""
-    first, *rest = latex_lines(term, WIDTH, bold)
+    first, *rest = latex_lines(term, MATH_WIDTH, bold)
     if not rest:
         yield from ("```math", left + first, "```")
         return
