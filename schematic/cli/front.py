@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 TEXT = click.Path(exists=True, dir_okay=False, allow_dash=True)
 STAGES = ("ast", "graph", "objectives", "plan", "python")
+DERIVATIONS = {"text": ".txt", "latex": ".tex", "html": ".html", "json": ".json", "fragment": ".tex"}
 PICTURES = ("svg", "png", "pdf", "dot", "tex")
 
 
@@ -119,9 +120,7 @@ def formatted(name: str, text: bytes, report: Report) -> bytes | None:
 @click.option("--stage", type=click.Choice(STAGES), default="python", show_default=True, help="Print this stage.")
 @output_option("Write to FILE.")
 @force_option
-def compile(
-    file: Path, model: str | None, restate: str | None, stage: Stage, output: str | None, force: bool
-) -> None:
+def compile(file: Path, model: str | None, restate: str | None, stage: Stage, output: str | None, force: bool) -> None:
     """Write the program that trains FILE's model: one Python file.
 
     It depends on torch and pyro alone. Every stage on the way to it has a printable form: the syntax tree, the graph,
@@ -173,9 +172,10 @@ def render(
 @click.command()
 @model_options
 @click.option("--latex", "kind", flag_value="latex", help="As a LaTeX document.")
+@click.option("--fragment", "kind", flag_value="fragment", help="As LaTeX for \\input, without the preamble.")
 @click.option("--html", "kind", flag_value="html", help="As a page.")
 @click.option("--json", "kind", flag_value="json", help="As JSON.")
-@output_option("Write to FILE.")
+@output_option("Write to FILE; its suffix says how: .txt, .tex, .html or .json.")
 @force_option
 def derive(
     file: Path, model: str | None, restate: str | None, kind: str | None, output: str | None, force: bool
@@ -188,27 +188,33 @@ def derive(
     \b
     Examples:
       schematic derive vae.sg
-      schematic derive vae.sg --latex -o vae.tex
-      schematic derive vae.sg --html -o vae.html
+      schematic derive vae.sg -o vae.html
+      schematic derive vae.sg --fragment -o vae.tex
     """
     from schematic.compiler import pipeline
     from schematic.render import derivation, page
 
+    suffix = Path(output or "").suffix.lower() or DERIVATIONS[kind or "text"]
+    chosen = kind or next((k for k, s in DERIVATIONS.items() if s == suffix), None)
+    if chosen is None or suffix != DERIVATIONS[chosen]:
+        right = DERIVATIONS[chosen] if chosen else ".txt, .tex, .html or .json"
+        raise click.UsageError(f"`{output}` does not fit: the derivation is {right}")
     drawn = loaded(file, model, restate)
     report = Report()
     pipeline.waits(drawn, report, "error")
     report.check()
     found = pipeline.derive(drawn, report)
     settle(report)
-    match kind:
-        case None:
-            deliver(derivation.derivation_text(drawn, found), output, suffix=".txt", force=force)
-        case "latex":
-            deliver(derivation.derivation_latex(drawn, found, document=True), output, suffix=".tex", force=force)
+    match chosen:
+        case "text":
+            text = derivation.derivation_text(drawn, found)
         case "html":
-            deliver(page.derivation_html(drawn, found), output, suffix=".html", force=force)
+            text = page.derivation_html(drawn, found)
+        case "json":
+            text = json.dumps(derived(drawn, found), indent=2) + "\n"
         case _:
-            deliver(json.dumps(derived(drawn, found), indent=2) + "\n", output, suffix=".json", force=force)
+            text = derivation.derivation_latex(drawn, found, document=chosen == "latex")
+    deliver(text, output, suffix=suffix, force=force)
 
 
 def derived(model: AnyModel, found: tuple[Objective, ...]) -> dict[str, Any]:

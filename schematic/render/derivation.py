@@ -174,7 +174,7 @@ def _objective_latex(number: int, objective: Objective, bold: frozenset[str]) ->
 
 
 def _aligned(term: Term, bold: frozenset[str]) -> list[str]:
-    first, *rest = latex_lines(term, 80, bold)
+    first, *rest = latex_lines(term, 100, bold)
     return [f"&= {first}", *(rf"&\quad {line}" for line in rest)]
 
 
