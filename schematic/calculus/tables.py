@@ -9,7 +9,7 @@ from typing import assert_never
 import numpy as np
 
 from schematic.calculus.named import Array, Named, combined, summed, taken
-from schematic.calculus.terms import Density, Term, densities
+from schematic.calculus.terms import Density, Term, densities, masked
 from schematic.calculus.text import density_text
 
 BATCH = ""  # the name of the axis of models, which no variable can have
@@ -28,7 +28,8 @@ class Table:
 class Tables:
     """A finite model.
 
-    factors: by name; `given` are the parents in the file's order, the indicator among them.
+    factors: by name; `given` are the parents in the file's order, the indicator among them. Of `z.rest ~> z.each` the
+        axes are (values of z, units, classes): what is said of each unit of a value; the unit itself is not looked at.
     priors: one a variable, axes (size,) after the batch.
     records: the joint of the empirical variables of each data set; `given` is the indicator where fields differ by it.
     """
@@ -50,13 +51,24 @@ def softmax(logits: Array) -> Array:
 
 
 def domain_sizes(found: Iterable[Density]) -> dict[str, int]:
-    """The variables that index domains, with their number: drawn by an indicator or a blue factor, or at a value."""
+    """The variables that index domains, with their number: drawn by an indicator or a blue factor, or at a value; masks
+    among them."""
     sizes: dict[str, int] = {}
     for d in found:
-        own = d.targets if d.kind in ("indicator", "blue") else d.given[-1:] if d.kind == "cases" else ()
+        labels = d.kind in ("indicator", "blue") and not d.each
+        own = d.targets if labels else d.given[-1:] if d.kind == "cases" else ()
         origin = d.given[-1:] if d.perfect else ()
         sizes |= dict.fromkeys((*own, *origin, *(v for v, _ in d.values)), d.domains)
+        sizes |= {t: 2 for t in d.targets if masked(t)}
     return sizes
+
+
+UNITS = {4: (2, 2), 8: (3, 2), 9: (2, 3)}
+
+
+def units(size: int) -> tuple[int, int]:
+    """How so many values are read where a variable has units, (units, classes of each): one unit, if need be."""
+    return UNITS.get(size, (1, size))
 
 
 # --- random models --------------------------------------------------------------------------------------------
@@ -83,7 +95,11 @@ def random_tables(
     for d in found:
         hidden = tuple(v for v, _ in d.values if not d.mentions(v))
         given = (*d.given, *hidden)
-        if d.kind in ("explicit", "implicit", "blue") and d.factor and not d.perfect:
+        if d.each and d.factor:
+            size = sizes[d.target]
+            rows = rng.normal(0.0, scale, (*lead, size, *units(size)))
+            factors[d.factor] = Table(d.given, d.targets, softmax(rows))
+        elif d.kind in ("explicit", "implicit", "blue") and d.factor and not d.perfect:
             known = factors.get(d.factor)
             if known is None or len(known.given) < len(given):
                 factors[d.factor] = table(given, d.targets)
@@ -110,6 +126,8 @@ def _record_sets(found: Iterable[Density]) -> list[tuple[tuple[str, ...], tuple[
 def numbers(d: Density, tables: Tables) -> Named:
     """The numbers of a density on all of its variables. Axes: the batch, the given variables, the targets."""
     match d.kind:
+        case "indicator" if (value := d.value(d.target)) is not None and masked(d.target):
+            return Named(d.targets, np.eye(2)[value])
         case "indicator":
             return Named(d.targets, np.full(d.domains, 1 / d.domains))
         case "prior":
@@ -117,7 +135,7 @@ def numbers(d: Density, tables: Tables) -> Named:
         case "data":
             return _empirical(d, tables.records)
         case "blue":
-            return _blue(d, tables)
+            return _each(d, tables) if d.each else _blue(d, tables)
         case "explicit" | "implicit":
             return _conditional(d, tables)
         case "cases" | "mixture":
@@ -160,6 +178,24 @@ def _blue(d: Density, tables: Tables) -> Named:
         size = table.shape[-1]
         table = table[..., ::-1] if size == 2 else (1 - table) / (size - 1)
     return Named(found.axes, table)
+
+
+def _each(d: Density, tables: Tables) -> Named:
+    """prod_i b(z_i | z_-i), or of b^r, for every value of z, the first unit varying slowest: axes (batch, z)."""
+    table = tables.factors.get(d.factor or "")
+    if table is None:
+        raise ValueError(f"{density_text(d)}: no table for it")
+    units, classes = table.array.shape[-2:]
+    value = np.indices((classes,) * units).reshape(units, -1).T
+    found = np.ones(())
+    for i in range(units):
+        others = value.copy()
+        others[:, i] = 0
+        rows = table.array[..., np.ravel_multi_index(tuple(others.T), (classes,) * units), i, :]
+        powers = rows ** (1 / d.temperature)
+        own = (powers / powers.sum(axis=-1, keepdims=True))[..., np.arange(len(value)), value[:, i]]
+        found = found * ((1 - own) / (classes - 1) if d.reverse else own)
+    return Named((BATCH, *d.targets) if table.array.ndim > 3 else d.targets, found)
 
 
 def _empirical(d: Density, records: tuple[Table, ...]) -> Named:

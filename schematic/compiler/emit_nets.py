@@ -74,7 +74,8 @@ def factor_class(plan: Plan, k: Conditional, name: str) -> list[str]:
         lines += indent(("def __init__(self, net: nn.Module) -> None:", "    super().__init__(net)"))
         lines += [f"        self.couplings = couplings({prod(k.variable.type.shape)})", ""]
     lines += [f"    def forward(self, {', '.join(arguments)}) -> {result}:"]
-    call = f"each(self.net, {called}, {units(k)!r})" if f.each else f"self.net({called})"
+    hot = k.variable.type.kind == "category"
+    call = f"each(self.net, {called}, {units(k)!r}, {hot})" if f.each else f"self.net({called})"
     lines += indent(body(k, call, taken), 2)
     return lines
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
-from schematic.calculus.tables import Table, Tables, softmax
+from schematic.calculus.tables import UNITS, Table, Tables, softmax, units
 from schematic.compiler.estimators import ENUMERABLE, values
 from schematic.graph.model import AnyModel, Factor, Gradient, Model, Prior, Type, Variable
 
 
-def finite(model: Model, sizes: Mapping[str, int]) -> Model:
-    """The model with every variable but the indicator a category of `sizes[name]` classes, and table networks.
+def finite(model: Model, sizes: Mapping[str, int], arrays: frozenset[str] | None = None) -> Model:
+    """The model with every variable but the indicator a category of `sizes[name]` classes, and table networks; what
+    has units to be predicted, in this model or in the whole of a sum (`arrays`), is an array of that many values.
 
     Arrows, options, guards, groups and which variables are given stay; families and networks follow the types. What
     is drawn k times for an importance-weighted bound is so still, twice; importance weights of samples are a surrogate
@@ -22,7 +24,7 @@ def finite(model: Model, sizes: Mapping[str, int]) -> Model:
     """
     return replace(
         model,
-        variables=tuple(_variable(v, sizes) for v in model.variables),
+        variables=tuple(_variable(v, sizes, v.name in (arrays or with_units(model))) for v in model.variables),
         factors=tuple(_factor(model, f) for f in model.factors),
         nets=(),
         importance=1 if weighs_samples(model) else model.importance and min(model.importance, DRAWS),
@@ -42,11 +44,17 @@ def surrogate(small: Model, model: Model) -> Model:
     return replace(small, importance=min(model.importance or 0, DRAWS)) if weighs_samples(model) else small
 
 
-def _variable(v: Variable, sizes: Mapping[str, int]) -> Variable:
+def with_units(model: Model) -> frozenset[str]:
+    """The variables of which every unit is predicted from the others."""
+    return frozenset(f.target for f in model.factors if f.each)
+
+
+def _variable(v: Variable, sizes: Mapping[str, int], array: bool) -> Variable:
     if v.type.kind == "domain":
         return v
     prior = Prior("Categorical") if v.prior else None
-    return replace(v, type=Type("category", size=sizes[v.name]), prior=prior)
+    number, classes = units(sizes[v.name]) if array else (0, sizes[v.name])
+    return replace(v, type=Type("category", (number,) if array else (), classes), prior=prior)
 
 
 def _factor(model: Model, f: Factor) -> Factor:
@@ -65,21 +73,29 @@ def union(model: AnyModel) -> Model:
     return Model(model.name, tuple(variables.values()), tuple(factors.values()))
 
 
-def kinds_kept(model: Model, sizes: Mapping[str, int]) -> Model:
-    """A finite model whose variables in [0, 1] and whose bits stay what they are, one number each."""
-    small = finite(model, sizes)
-    kept = (_kept(v) or w for v, w in zip(model.variables, small.variables, strict=True))
+def kinds_kept(model: Model, sizes: Mapping[str, int], arrays: frozenset[str] | None = None) -> Model:
+    """A finite model whose variables in [0, 1] and whose bits stay what they are, one number each, or one a unit."""
+    small = finite(model, sizes, arrays)
+    kept = (_kept(v, w.type.shape) or w for v, w in zip(model.variables, small.variables, strict=True))
     return replace(small, variables=tuple(kept))
 
 
-def _kept(v: Variable) -> Variable | None:
+def _kept(v: Variable, shape: tuple[int, ...]) -> Variable | None:
     bounded = v.type.kind == "unit" and v.prior is None
-    return replace(v, type=Type(v.type.kind)) if bounded or v.type.kind == "binary" else None
+    return replace(v, type=Type(v.type.kind, shape)) if bounded or v.type.kind == "binary" else None
+
+
+def count(type_: Type) -> int:
+    """The values that a variable of a finite model takes; two points of [0, 1] stand for all of it."""
+    return len(type_.values) or int((type_.size or 2) ** prod(type_.shape))
 
 
 def random_sizes(model: Model, rng: np.random.Generator, most: int = 3) -> dict[str, int]:
-    """Two to `most` classes a variable; the indicator has its domains."""
-    return {v.name: len(v.type.values) or int(rng.integers(2, most + 1)) for v in model.variables}
+    """Two to `most` values a variable, of one with units any number that can be read so; the indicator has its
+    domains."""
+    arrays = with_units(model)
+    found = {v.name: len(v.type.values) or int(rng.integers(2, most + 1)) for v in model.variables}
+    return {name: int(rng.choice([*UNITS])) if name in arrays else size for name, size in found.items()}
 
 
 def random_tables(model: Model, sizes: Mapping[str, int], rng: np.random.Generator, scale: float = 1.0) -> Tables:
@@ -93,7 +109,11 @@ def random_tables(model: Model, sizes: Mapping[str, int], rng: np.random.Generat
         flat = softmax(rng.normal(0.0, scale, (*rows, int(np.prod(columns)))))
         return Table(given, targets, flat.reshape(*rows, *columns))
 
-    factors = {f.name: table(f.parents, (f.target,)) for f in model.factors}
+    def predicted(f: Factor) -> Table:
+        rows = rng.normal(0.0, scale, (sizes[f.target], *units(sizes[f.target])))
+        return Table(f.parents, (f.target,), softmax(rows))
+
+    factors = {f.name: predicted(f) if f.each else table(f.parents, (f.target,)) for f in model.factors}
     priors = {v.name: table((), (v.name,)).array for v in model.variables if v.prior}
     records = tuple(table(given, targets) for given, targets in record_sets(model))
     return Tables(factors, priors, records)

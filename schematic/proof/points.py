@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from schematic.graph.model import Factor, Model, Variable
 
 Array = np.ndarray[Any, Any]
 Draws = tuple[Density, ...]
-Point = Array  # (moves, classes) or (1, classes): a value of a variable, for each way in which parameters are moved
+Point = Array  # (moves or 1, [units,] classes): a value of a variable, for each way in which parameters are moved
 
 STEP = 1e-30
 GREY = np.array([0.2, 0.9])  # the two values of data in [0, 1]
@@ -40,8 +41,9 @@ class Fields:
 class Points:
     """A finite model with the parameters of its program. `data`: one entry a set; the indicator is no parent.
 
-    logits   by factor, what its network gives: a table (moves, *parents, classes), of one logit (moves, *parents)
-    linear   the networks are linear: (moves, classes, inputs + 1), of one logit (moves, 1, inputs + 1), the bias last
+    logits   by factor, what its network gives: a table (moves, *parents, [units,] classes), without the last axis where
+             there is one logit
+    linear   the networks are linear: (moves, outputs, inputs + 1), the bias last
     batch    the records of a batch, over which weights may be normalized
     """
 
@@ -76,7 +78,7 @@ class Points:
                 return self.criticized(form, b, at)
             case KL(left, right):
                 f, g = self.logs(left, at), self.logs(right, at)
-                return np.asarray((np.exp(f) * (f - g)).sum(-1))
+                return np.asarray((np.exp(f) * (f - g)).sum(axis=tuple(range(1, f.ndim))))
             case _:
                 raise ValueError(f"not unfolded: {text(term)}")
 
@@ -117,8 +119,11 @@ class Points:
         if d.kind == "implicit" or (d.kind == "explicit" and self.model.variable(d.target).type.kind == "unit"):
             yield np.ones(1), {d.target: chances}
             return
-        for i, corner in enumerate(np.eye(chances.shape[-1])):
-            yield chances[:, i], {d.target: corner[None]}
+        corners = np.eye(chances.shape[-1])
+        units = chances.reshape(len(chances), -1, chances.shape[-1])
+        for places in product(range(len(corners)), repeat=units.shape[1]):
+            chance = np.prod([units[:, i, c] for i, c in enumerate(places)], axis=0)
+            yield chance, {d.target: corners[list(places)].reshape(1, *chances.shape[1:])}
 
     def records(self, d: Density) -> Iterator[tuple[Array, dict[str, Point]]]:
         """The joint values of the variables of a record, with their probabilities; sets are independent."""
@@ -143,13 +148,28 @@ class Points:
     def log(self, d: Density, at: Mapping[str, Point]) -> Array:
         if d.kind == "blue":
             return self.judged(d, at)
-        return np.asarray((at[d.target] * self.logs(d, at)).sum(-1))
+        found = at[d.target] * self.logs(d, at)
+        return np.asarray(found.sum(axis=tuple(range(1, found.ndim))))
 
     def judged(self, b: Density, at: Mapping[str, Point]) -> Array:
-        """log b(y | .) at its value and its temperature."""
+        """log b(y | .) at its value and its temperature, or the sum of those of all units."""
+        if b.each:
+            units = range(at[b.target].shape[1])
+            parts = (at[b.target][:, i] * self.predicted(b, at, i) for i in units)
+            return np.asarray(sum((part.sum(-1) for part in parts), np.zeros(1)))
+        if b.domains > 2:
+            return np.asarray(log_chances(self.row(b, at) / b.temperature, b.reverse)[:, b.value(b.target)])
         right = (b.value(b.target) == 1) != b.reverse
         logit = self.row(b, at) / b.temperature
         return np.asarray(-np.log1p(np.exp(-logit if right else logit)))
+
+    def predicted(self, b: Density, at: Mapping[str, Point], i: int) -> Array:
+        """log b(z_i | z_-i) of all values of a unit, (moves, classes): the network sees it at its first one."""
+        others = at[b.target].copy()
+        others[:, i] = np.eye(others.shape[-1])[0]
+        row = self.row(b, {**at, b.target: others})[:, i] / b.temperature
+        single = self.model.variable(b.target).type.kind != "category"
+        return log_chances(np.stack((np.zeros(row.shape), row), axis=-1) if single else row, b.reverse)
 
     def criticized(self, form: str, b: Density, at: Mapping[str, Point]) -> Array:
         """What a divergence makes of the logit f at y, s = 2y - 1."""
@@ -166,15 +186,14 @@ class Points:
                 raise ValueError(f"a slope needs real variables: {form}")
 
     def logs(self, d: Density, at: Mapping[str, Point]) -> Array:
-        """The log probabilities of all values, (moves, classes)."""
+        """The log probabilities of all values, (moves, [units,] classes)."""
         variable = self.model.variable(d.target)
         if d.kind == "prior":
             return np.log(prior_chances(variable))[None]
         row = self.row(d, at)
         if variable.type.kind != "category":
             row = np.stack((np.zeros(row.shape), row), axis=-1)
-        top = row.real.max(axis=-1, keepdims=True)
-        return np.asarray(row - top - np.log(np.exp(row - top).sum(axis=-1, keepdims=True)))
+        return log_chances(row)
 
     def row(self, d: Density, at: Mapping[str, Point]) -> Array:
         """What the network gives at the values of the parents: a table between its rows where a value is no corner."""
@@ -182,15 +201,16 @@ class Points:
         found = self.logits[f.name]
         parents = [self.model.variable(p) for p in f.parents if self.model.variable(p).type.kind != "domain"]
         if self.linear:
-            inputs = [at[v.name] if v.type.kind == "category" else at[v.name][:, 1:] for v in parents]
+            values = [at[v.name] if v.type.kind == "category" else at[v.name][..., 1:] for v in parents]
+            inputs = [x.reshape(len(x), -1) for x in values]
             ones = [np.ones((1, 1))] * (1 if parents else 2)
             moves = max(len(x) for x in (*inputs, found))
             joined = np.concatenate([np.broadcast_to(x, (moves, x.shape[1])) for x in (*inputs, *ones)], axis=1)
             given = (found * joined[:, None]).sum(axis=-1)
-            return np.asarray(given if self.model.variable(f.target).type.kind == "category" else given[:, 0])
+            return np.asarray(given.reshape(len(given), *_output(self.model.variable(f.target))))
         for v in parents:
-            weights = at[v.name].reshape(*at[v.name].shape, *(1 for _ in found.shape[2:]))
-            found = (found * weights).sum(axis=1)
+            weights = joint(at[v.name])
+            found = (found * weights.reshape(*weights.shape, *(1 for _ in found.shape[2:]))).sum(axis=1)
         return found
 
     # --- gradients ---
@@ -212,50 +232,67 @@ def _chance(parts: Sequence[tuple[Array, ...]]) -> Array:
     return found
 
 
+def log_chances(row: Array, reverse: bool = False) -> Array:
+    """The log softmax of logits (..., classes); `reverse`: what it gives to the others, spread evenly."""
+    chances = np.exp(row - row.real.max(axis=-1, keepdims=True))
+    others = chances @ (1 - np.eye(row.shape[-1])) / (row.shape[-1] - 1) if reverse else chances
+    return np.asarray(np.log(others) - np.log(chances.sum(axis=-1, keepdims=True)))
+
+
+def joint(point: Point) -> Array:
+    """The joint probability of all values, (moves, values), the units being independent."""
+    units = point.reshape(len(point), -1, point.shape[-1])
+    found = np.ones((len(point), 1))
+    for i in range(units.shape[1]):
+        found = (found[:, :, None] * units[:, i, None, :]).reshape(len(point), -1)
+    return found
+
+
 def data_value(v: Variable, place: int) -> Point:
-    """The point (1, classes) of a value that data have."""
-    if v.type.kind == "unit":
-        return np.array([[1 - GREY[place], GREY[place]]])
-    return np.eye(v.type.size or 2)[[place]]
+    """The point (1, [units,] classes) of a value that data have."""
+    classes = v.type.size or 2
+    values = np.array([[1 - g, g] for g in GREY]) if v.type.kind == "unit" else np.eye(classes)
+    return values[list(np.unravel_index(place, (classes,) * prod(v.type.shape)))].reshape(1, *v.type.shape, classes)
 
 
 def prior_chances(v: Variable) -> Array:
-    """(classes,): the probabilities of an explicit prior."""
-    if v.type.kind == "category" or v.prior is None:
-        return np.full(v.type.size or 2, 1 / (v.type.size or 2))
-    (one,) = v.prior.args
-    return np.array([1 - one, one])
+    """([units,] classes): the probabilities of an explicit prior."""
+    classes = v.type.size or 2
+    uniform = v.type.kind == "category" or v.prior is None
+    one = 0.5 if uniform or v.prior is None else v.prior.args[0]
+    return np.broadcast_to(np.full(classes, 1 / classes) if uniform else [1 - one, one], (*v.type.shape, classes))
 
 
 def points(model: Model, tables: Tables) -> Points:
     """The program's parameters and data from the density tables of a finite model; an axis of the indicator stands at
-    its first value. With other kinds than categories the networks are linear, and random."""
+    its first value. With other kinds than categories the networks are linear, and random; so is the table of what has
+    units, which are independent in a program."""
     data = tuple(_sets(model, tables.records))
+    rng = np.random.default_rng([int(1e9 * t.array.flat[0]) for t in tables.factors.values()])
     if any(v.type.kind not in ("category", "domain") for v in model.variables):
-        rng = np.random.default_rng([int(1e9 * t.array.flat[0]) for t in tables.factors.values()])
-        shapes = {f.name: (1, _outputs(model, f), _inputs(model, f) + 1) for f in model.factors}
+        shapes = {f.name: (1, prod(_output(model.variable(f.target))), _inputs(model, f) + 1) for f in model.factors}
         return Points(model, {name: rng.normal(size=shape) for name, shape in shapes.items()}, data, linear=True)
     logits = {}
     for f in model.factors:
-        t = tables.factors[f.name]
+        t, target = tables.factors[f.name], model.variable(f.target)
         domains = (0 if model.variable(v).type.kind == "domain" else slice(None) for v in t.given)
         array = np.log(t.array[tuple(domains)])
-        single = model.variable(f.target).type.kind != "category"
+        if target.type.shape and not f.each:
+            array = rng.normal(size=(*array.shape[:-1], *_output(target)))
+        single = not _output(target)
         logits[f.name] = (array[..., 1] - array[..., 0] if single else array)[None]
     return Points(model, logits, data)
 
 
-def _outputs(model: Model, f: Factor) -> int:
-    return _width(model.variable(f.target))
+def _output(v: Variable) -> tuple[int, ...]:
+    """The shape of what a network says of a variable: an indicator of more than two domains has a logit each."""
+    return v.type.event_shape if len(v.type.values) < 3 else (len(v.type.values),)
 
 
 def _inputs(model: Model, f: Factor) -> int:
     """The numbers that a network reads; a 1 where it has no parents."""
-    return sum(_width(v) for p in f.parents if (v := model.variable(p)).type.kind != "domain") or 1
-
-
-def _width(v: Variable) -> int:
-    return v.type.size if v.type.kind == "category" else 1
+    parents = (v for p in f.parents if (v := model.variable(p)).type.kind != "domain")
+    return sum(prod(v.type.event_shape) for v in parents) or 1
 
 
 def _sets(model: Model, records: Iterable[Table]) -> Iterator[Fields]:

@@ -46,17 +46,19 @@ class Roots:
         return torch.arange(self.runs) // stride % size
 
     def categorical(self, probs: Tensor, generator: object) -> Tensor:
-        """One-hot values in the shape of probs: (*axes, runs * records, classes)."""
-        *axes, _, size = probs.shape
-        rows = probs.detach().reshape(*axes, self.runs, self.records, size).movedim(len(axes), 0)
+        """One-hot values in the shape of probs: (*axes, runs * records, [units,] classes)."""
+        *axes, size = probs.shape
+        place = len(axes) - (1 if axes[-1] == self.runs * self.records else 2)
+        split = (*axes[:place], self.runs, self.records, *axes[place + 1 :], size)
+        rows = probs.detach().reshape(split).movedim(place, 0)
         flat = (rows / rows.sum(-1, keepdim=True)).reshape(self.runs, -1, size)
         places = torch.stack([self.choose(size) for _ in range(flat.shape[1])], 1)
         self.weight = self.weight * flat.gather(-1, places[..., None])[..., 0].prod(1)
         chosen = torch.eye(size, dtype=DOUBLE)[places].reshape(rows.shape)
-        return chosen.movedim(0, len(axes)).reshape(probs.shape)
+        return chosen.movedim(0, place).reshape(probs.shape)
 
     def bits(self, probs: Tensor) -> Tensor:
-        """Bits in the shape of probs: (*axes, runs * records)."""
+        """Bits in the shape of probs: (*axes, runs * records, [units])."""
         return self.categorical(torch.stack((1 - probs, probs), -1), None)[..., 1]
 
     def batch(self, p: Points) -> dict[str, Tensor]:
@@ -70,7 +72,7 @@ class Roots:
             for name, size, at in zip(s.names, s.array.shape, fields, strict=True):
                 values = np.concatenate([data_value(p.variable_of(name), i) for i in range(size)])
                 chosen = torch.from_numpy(values)[torch.from_numpy(at).reshape(-1)]
-                found[name] = chosen if p.variable_of(name).type.kind == "category" else chosen[:, 1]
+                found[name] = chosen if p.variable_of(name).type.kind == "category" else chosen[..., 1]
         return found
 
 
@@ -151,9 +153,10 @@ class Program:
         runs = prod(first.sizes)
         if runs > ROWS:
             return None
-        roots = Roots(runs, records)
+        copies = 4 if runs < 4 else 1  # more runs than any variable has units: axes are told apart by their lengths
+        roots = Roots(copies * runs, records)
         values = self._drawn(roots)
-        return Run(values, roots.weight, records)
+        return Run(values, roots.weight / copies, records)
 
     def _drawn(self, roots: Roots) -> dict[str, dict[str, Tensor]]:
         emitted = type(self.module).draw.__globals__
@@ -170,7 +173,7 @@ class Program:
         runs = len(run.weight)
 
         def rank(key: str) -> int:
-            return int(self.points.model.variable(key.split(".")[0]).type.kind == "category")
+            return len(self.points.model.variable(key.split(".")[0]).type.event_shape)
 
         def split(key: str, v: Tensor) -> Tensor:
             place = v.dim() - 1 - rank(key)
@@ -200,12 +203,14 @@ class Program:
 def divergence(p: Any, q: Any) -> Tensor:
     """KL(p || q) of categoricals or bits; torch's own writes through a mask, which `vmap` refuses."""
     f, g = _log_probabilities(p), _log_probabilities(q)
-    return (f.exp() * (f - g)).sum(-1)
+    found = (f.exp() * (f - g)).sum(-1)
+    return found.sum(-1) if isinstance(p, torch.distributions.Independent) else found
 
 
 def _log_probabilities(d: Any) -> Tensor:
-    logits: Tensor = d.logits
-    rows = logits if d.event_shape else torch.stack((torch.zeros_like(logits), logits), -1)
+    one = d.base_dist if isinstance(d, torch.distributions.Independent) else d
+    logits: Tensor = one.logits
+    rows = logits if one.event_shape else torch.stack((torch.zeros_like(logits), logits), -1)
     return rows.log_softmax(-1)
 
 

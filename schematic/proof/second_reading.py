@@ -97,6 +97,10 @@ class SecondReading:
 
     def told(self, b: Factor, config: Config, y: int, t: Tables) -> Number:
         """What b's own group maximizes at y."""
+        if b.each:
+            return sum(np.log(q) for q, _ in self.predicted(b, config, t, 1.0))
+        if self.k > 2:
+            return np.log(self.judged(b, config, y, t, 1.0))
         f, s = self.logit(b, config, t, 1.0), 2 * y - 1
         match b.divergence.name:
             case "least_squares":
@@ -110,6 +114,10 @@ class SecondReading:
 
     def fooled(self, b: Factor, config: Config, y: int) -> Number:
         """What the others maximize of b at y."""
+        if b.each:
+            units = self.predicted(b, config, self.t, b.temperature)
+            minimax = b.divergence.name == "minimax"
+            return sum(-np.log(q) if minimax else np.log((1 - q) / (n - 1)) for q, n in units)
         match b.divergence.name:
             case "nonsaturating":
                 return np.log(self.reversed(b, config, y, self.t))
@@ -119,6 +127,16 @@ class SecondReading:
                 return -((self.logit(b, config, self.t, b.temperature) - (1 - y)) ** 2)
             case _:
                 return -(2 * y - 1) * self.logit(b, config, self.t, b.temperature)
+
+    def predicted(self, b: Factor, config: Config, t: Tables, heat: float) -> Iterator[tuple[Number, int]]:
+        """Each unit's probability from the others, and the number of its classes."""
+        rows = t.factors[b.name].array
+        _, number, classes = rows.shape
+        value = [config[b.target] // classes ** (number - 1 - i) % classes for i in range(number)]
+        for i, own in enumerate(value):
+            others = config[b.target] - own * classes ** (number - 1 - i)
+            row = rows[others, i] ** (1 / heat)
+            yield row[own] / row.sum(), classes
 
     def logit(self, b: Factor, config: Config, t: Tables, heat: float) -> Number:
         """log b(y=1 | .) - log b(y=0 | .), of two domains."""

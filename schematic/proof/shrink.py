@@ -59,7 +59,7 @@ def shrunk(case: Case, broken: Broken, other: Callable[[Case, dict[str, int], in
         found = broken(other)
         return found is not None and not found < enough
 
-    for sizes in _smaller(case.sizes):
+    for sizes in _smaller(case):
         smaller = next((c for i in range(ATTEMPTS) if still(c := other(case, sizes, i))), None)
         if smaller is not None:
             case = smaller
@@ -73,11 +73,12 @@ def shrunk(case: Case, broken: Broken, other: Callable[[Case, dict[str, int], in
     return case
 
 
-def _smaller(sizes: dict[str, int]) -> Iterator[dict[str, int]]:
-    """Two values for each, else for all but one."""
-    if max(sizes.values()) > 2:
-        yield dict.fromkeys(sizes, 2)
-        yield from ({**dict.fromkeys(sizes, 2), name: size} for name, size in sizes.items() if size > 2)
+def _smaller(case: Case) -> Iterator[dict[str, int]]:
+    """Two values for each, else for all but one; the indicator keeps its domains."""
+    least = {v.name: len(v.type.values) or 2 for v in case.model.variables}
+    if case.sizes != least:
+        yield least
+        yield from ({**least, name: size} for name, size in case.sizes.items() if size > least[name])
 
 
 # --- simple numbers -----------------------------------------------------------------------------------------------
