@@ -215,14 +215,13 @@ def train(
     steps: int | None = None,
     batch: int | None = None,
     seed: int = 0,
-    resume: bool = False,
     labels: str = "",
     binarize: str = "",
 ) -> Outcome:
     """Compiles the model and trains it into the run folder `out`; what is given overrides its `train` block.
 
-    `resume` goes on with the run that `out` holds. `labels`, "1%" or "600", says in how many training records `partial`
-    fields are observed; `binarize`, "fixed" or "dynamic", draws bits from grey values.
+    `labels`, "1%" or "600", says in how many training records `partial` fields are observed; `binarize`, "fixed" or
+    "dynamic", draws bits from grey values.
 
     Raises: SchematicError where the model does not compile, RunError where data, device or settings do not fit.
     """
@@ -234,3 +233,10 @@ def train(
     settings = Settings(data, device, epochs, steps, batch, seed, labels=labels, binarize=binarize)
     picture, block = svg(model.drawn), optimizers.settings(model.drawn)
     return runtime.train(program, out=Path(out), spec=str(model), drawing=picture, block=block, settings=settings)
+
+
+def resume(run: str | Path) -> Outcome:
+    """Goes on with a run that was stopped, from its newest checkpoint, by its own settings. Raises: RunError."""
+    from schematic.runtime import train as runtime
+
+    return runtime.resume(Path(run))

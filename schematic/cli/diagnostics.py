@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -52,10 +53,24 @@ def data(d: Diagnostic) -> dict[str, Any]:
 
 @contextmanager
 def run_errors() -> Iterator[None]:
-    """What goes wrong with data, devices, programs and run folders is the input's fault: a message and exit code 1."""
-    from schematic.runtime.errors import RunError
+    """What goes wrong with data, devices, programs and run folders is the input's fault: a message and exit code 1.
+
+    What a run warns of is said on stderr.
+    """
+    from schematic.runtime.errors import RunError, RunWarning
+
+    plain = warnings.showwarning
+
+    def said(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        if issubclass(category, RunWarning):
+            click.echo(f"Warning: {message}", err=True)
+        else:
+            plain(message, category, *place)
 
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", RunWarning)
+            warnings.showwarning = said
+            yield
     except RunError as wrong:
         raise click.ClickException(str(wrong)) from wrong

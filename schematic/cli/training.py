@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from schematic.cli.diagnostics import run_errors, settle
-from schematic.cli.options import json_option, load, model_options
+from schematic.cli.options import FILE, json_option, load, model_option, with_option
 from schematic.core.diagnostics import Report
 
 if TYPE_CHECKING:
+    from schematic.runtime.prepare import Settings
     from schematic.runtime.train import Outcome
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -25,7 +27,9 @@ def fresh(stem: str) -> Path:
 
 
 @click.command()
-@model_options
+@click.argument("file", type=FILE, required=False)
+@model_option
+@with_option
 @click.option("--data", metavar="SOURCE", help="digits (embedded, the default), a folder, a .npz file: docs/data.md.")
 @click.option("--labels", metavar="SHARE", default="", help="Of how many records a `partial` field is seen: 1%, 600.")
 @click.option("--binarize", type=click.Choice(["fixed", "dynamic"]), help="Bits drawn from grey values: once, or anew.")
@@ -36,10 +40,13 @@ def fresh(stem: str) -> Path:
 @click.option("--batch", type=click.IntRange(1), help="Records a step.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of all randomness.")
 @click.option("--no-tune", is_flag=True, help="Layers in their plain form; without it, the form that is fastest here.")
-@click.option("--resume", is_flag=True, help="Go on with the run that --out holds.")
+@click.option(
+    "--save-every", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds between two checkpoints."
+)
+@click.option("--resume", metavar="RUN", type=FOLDER, help="Go on with this run, by its own file and settings.")
 @json_option
 def train(
-    file: Path,
+    file: Path | None,
     model: str | None,
     restate: str | None,
     data: str | None,
@@ -52,13 +59,15 @@ def train(
     batch: int | None,
     seed: int,
     no_tune: bool,
-    resume: bool,
+    save_every: float,
+    resume: Path | None,
     as_json: bool,
 ) -> None:
     """Compile FILE and train the program, on a GPU where there is one.
 
     Options override the file's `train` block. The run folder gets the model, its drawing, the program, the objectives
-    over time, samples and a checkpoint. Ctrl-C ends training with a checkpoint, from which --resume goes on.
+    over time, samples, checkpoints and weights. A run that was stopped, by Ctrl-C or by anything else, goes on with
+    --resume RUN, which takes nothing else.
 
     \b
     Examples:
@@ -66,41 +75,67 @@ def train(
       schematic train vae.sg --data mnist --with 'x : unit(1, 28, 28) = data("image")'
       schematic train gan.sg --device cpu --steps 1000 --seed 1
       schematic train ada.sg --data 'usps=npz:usps.npz,mnist=idx:mnist#crop=20#resize=16'
-      schematic train infogan.sg --out runs/infogan --resume
+      schematic train --resume runs/infogan
     """
+    if resume is not None:
+        outcome = go_on(resume)
+    elif file is None:
+        raise click.UsageError("FILE, the model to train, or --resume RUN")
+    elif epochs and steps:
+        raise click.UsageError("--epochs and --steps both say how long: give one")
+    else:
+        from schematic.runtime.prepare import Settings
+
+        settings = Settings(
+            data,
+            device,
+            epochs,
+            steps,
+            batch,
+            seed,
+            labels=labels,
+            binarize=binarize or "",
+            save_every=save_every,
+            tune=not no_tune,
+        )
+        outcome = begin(file, model, restate, out or fresh(file.stem), settings)
+    if as_json:
+        click.echo(json.dumps(summary(outcome)))
+    else:
+        click.echo(outcome.message)
+    click.get_current_context().exit(int(outcome.reason == "not finite"))
+
+
+def begin(file: Path, model: str | None, restate: str | None, out: Path, settings: Settings) -> Outcome:
+    """A new run of a file's model."""
     from schematic.compiler import pipeline
     from schematic.graph import optimizers
     from schematic.graph.text import model_text
     from schematic.render.drawing import svg
 
-    if epochs and steps:
-        raise click.UsageError("--epochs and --steps both say how long: give one")
-    if resume and out is None:
-        raise click.UsageError("--resume goes on with the run that --out names: give it")
     report = Report()
     program = pipeline.compile(file, report, model=model, restate=restate)
     settle(report)
     drawn = load(file, model, restate, Report())
     with run_errors():
         from schematic.runtime import train as runtime
-        from schematic.runtime.prepare import Settings
 
-        outcome = runtime.train(
-            program,
-            out=out or fresh(file.stem),
-            spec=model_text(drawn),
-            drawing=svg(drawn),
-            block=optimizers.settings(drawn),
-            settings=Settings(
-                data, device, epochs, steps, batch, seed, labels=labels, binarize=binarize or "", tune=not no_tune
-            ),
-            resume=resume,
-        )
-    if as_json:
-        click.echo(json.dumps(summary(outcome)))
-    else:
-        click.echo(outcome.message)
-    click.get_current_context().exit(int(outcome.reason == "not finite"))
+        block, spec = optimizers.settings(drawn), model_text(drawn)
+        return runtime.train(program, out=out, spec=spec, drawing=svg(drawn), block=block, settings=settings)
+
+
+def go_on(run: Path) -> Outcome:
+    """A run that was stopped; whatever else is given on the command line is refused."""
+    context = click.get_current_context()
+    given = [
+        p for p in context.command.params if context.get_parameter_source(p.name or "") == ParameterSource.COMMANDLINE
+    ]
+    if others := [p.opts[0] for p in given if p.name not in ("resume", "as_json")]:
+        raise click.UsageError(f"--resume goes on with the settings of the run: leave out {', '.join(others)}")
+    with run_errors():
+        from schematic.runtime import train as runtime
+
+        return runtime.resume(run)
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:

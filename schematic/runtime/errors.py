@@ -9,3 +9,7 @@ class RunError(Exception):
     def __init__(self, message: str, help: str = "") -> None:
         super().__init__(f"{message}\n  help: {help}" if help else message)
         self.message, self.help = message, help
+
+
+class RunWarning(UserWarning):
+    """What a run tells its user while it goes on. The command line prints it on stderr."""

@@ -5,7 +5,8 @@ model.sg             the spec as it was trained          program.py   the emitte
 drawing.svg          the model's drawing                 metrics.jsonl, curves.svg   the objectives over time
 samples.png          a grid of samples; samples.npz where nothing is an image, samples-NAME.png for a second image
 reconstructions.png  records, each above its reconstruction, where there is an inference net
-checkpoint.pt        parameters, optimizers, step, random states; loads with weights_only=True
+checkpoints/         the last KEEP of them: parameters, optimizers, data order, random states, step
+weights.safetensors  the parameters alone, for the emitted class: moving averages where there are any
 """
 
 from __future__ import annotations
@@ -13,20 +14,24 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
+from torch import Tensor
 
-from schematic.runtime.errors import RunError
+from schematic.runtime import checkpoint
+from schematic.runtime.checkpoint import State
+from schematic.runtime.errors import RunError, RunWarning
 
 MARK = "schematic run"
+KEEP = 2  # checkpoints: the newest, and the one to fall back to
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Writes a file whole or not at all: to a neighbour first, which then takes its name."""
+    """Writes a file whole or not at all, as it is on the disk: to a neighbour first, which then takes its name."""
     data = content.encode() if isinstance(content, str) else content
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -65,26 +70,58 @@ class Run:
         """Writes config.json, which marks the folder as a run."""
         write(self / "config.json", json.dumps({"kind": MARK, **config}, indent=2) + "\n")
 
-    def save(self, state: Mapping[str, Any]) -> None:
-        """Writes the checkpoint, whole or not at all."""
-        path = self / ".checkpoint.pt"
-        torch.save(dict(state), path)
-        os.replace(path, self / "checkpoint.pt")
-
-    def load(self) -> dict[str, Any]:
-        """The checkpoint, on the CPU; tensors and plain values only. Raises RunError where it cannot be read."""
-        path = self / "checkpoint.pt"
-        if not path.exists():
-            raise RunError(f"{path}: no checkpoint", "the run ended before its first one; train it again")
+    @property
+    def program(self) -> str:
+        """The text of program.py. Raises RunError where it cannot be read."""
         try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as e:  # torch raises half a dozen kinds for a damaged file
-            raise RunError(f"{path}: not a checkpoint, or a damaged one ({type(e).__name__})", "train it again") from e
-        return state
+            return (self / "program.py").read_text()
+        except OSError as e:
+            raise RunError(f"{self / 'program.py'}: {e.strerror or e}", "train the model again") from None
+
+    def checkpoints(self) -> list[Path]:
+        """The files of the checkpoints, oldest first."""
+        found = [p for p in (self / "checkpoints").glob("*.pt") if checkpoint.step_of(p.name) is not None]
+        return sorted(found, key=lambda p: (checkpoint.step_of(p.name), p.stat().st_mtime_ns))
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Writes a checkpoint; of the others, KEEP - 1 stay, and none of a later step. Raises OSError: all stay."""
+        folder, (name, content) = self / "checkpoints", checkpoint.encode(state)
+        folder.mkdir(exist_ok=True)
+        write(folder / name, content)
+        before = {n: p for p in self.checkpoints() if (n := checkpoint.step_of(p.name) or 0) < state["step"]}
+        kept = {folder / name, *(before[n] for n in sorted(before)[-(KEEP - 1) :])}
+        for path in {*folder.glob("*.pt"), *folder.glob(".*.pt.*")} - kept:
+            path.unlink()
+
+    def load(self) -> State:
+        """The newest checkpoint that is whole, on the CPU; a RunWarning tells of damaged ones.
+
+        Raises RunError where there is none, or one of another format.
+        """
+        damaged: list[Path] = []
+        for path in reversed(self.checkpoints()):
+            state = checkpoint.decode(path.name, path.read_bytes())
+            if state is not None:
+                if damaged:
+                    names = ", ".join(p.name for p in damaged)
+                    words = f"{self.path}: damaged: {names}; going back to the checkpoint of step {state['step']}"
+                    warnings.warn(words, RunWarning, stacklevel=2)
+                return state
+            damaged.append(path)
+        if damaged:
+            raise RunError(f"{self / 'checkpoints'}: every checkpoint is damaged", "train the model again")
+        raise RunError(f"{self / 'checkpoints'}: no checkpoint", "`schematic train --resume RUN` begins it again")
+
+    def weights(self) -> dict[str, Tensor]:
+        """What is sampled and judged: the newest checkpoint's parameters, moving averages where there are any."""
+        return checkpoint.weights(self.load())
 
 
-def create(path: Path, config: Mapping[str, Any]) -> Run:
-    """The run's folder, new, empty, or an earlier run's, whose files are removed. Raises RunError for any other."""
+def create(path: Path, config: Mapping[str, Any], texts: Mapping[str, str]) -> Run:
+    """The run's folder, new, empty, or an earlier run's, whose files are removed; `texts` are files by name.
+
+    Raises RunError for any other folder, and where it cannot be written.
+    """
     run = Run(path)
     if path.exists() and not path.is_dir():
         raise RunError(f"{path} is a file", "name a folder: --out runs/NAME")
@@ -93,14 +130,23 @@ def create(path: Path, config: Mapping[str, Any]) -> Run:
             _ = run.config
         except RunError:
             raise RunError(f"{path} is no run of ours, and not empty: it is left alone", "--out runs/NAME") from None
-        for file in [file for pattern in FILES for file in path.glob(pattern)]:
+        for file in ours(path):
             file.unlink()
     try:
         path.mkdir(parents=True, exist_ok=True)
         run.configure(config)
+        for name, text in texts.items():
+            write(run / name, text)
     except OSError as e:
         raise RunError(f"{path}: {e.strerror or e}", "--out FOLDER names another place") from None
     return run
+
+
+def ours(path: Path) -> Iterator[Path]:
+    """The files of a run but its mark, config.json, and what a killed run had half written."""
+    for pattern in FILES:
+        yield from path.glob(pattern)
+        yield from path.glob(f"{Path(pattern).parent}/.{Path(pattern).name}.*")
 
 
 FILES = (
@@ -112,5 +158,6 @@ FILES = (
     "samples*.png",
     "samples.npz",
     "reconstructions*.png",
-    "checkpoint.pt",
+    "checkpoints/*.pt",
+    "weights.safetensors",
 )

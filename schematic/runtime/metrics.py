@@ -47,9 +47,10 @@ class Metrics:
 
 
 def lines(run: Run) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl; none before the first is written."""
+    """The lines of metrics.jsonl but one that was cut short; none before the first is written."""
     file = run / "metrics.jsonl"
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    text = file.read_text() if file.exists() else ""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
 def finite(means: Mapping[str, float]) -> bool:

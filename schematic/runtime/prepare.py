@@ -37,8 +37,26 @@ class Settings:
     optimizers: tuple[tuple[str, Optimizer], ...] = ()
     labels: str = ""  # the share of its training records that a partial field is observed in
     binarize: str = ""  # "fixed" or "dynamic"
+    save_every: float = 30.0  # seconds between two checkpoints
     tune: bool = True  # the layers in the forms that are fastest here
     tuning: object = None  # that of the run to resume
+
+    @staticmethod
+    def of(config: Mapping[str, Any]) -> Settings:
+        """The settings of a run, from its config.json."""
+        data, optimizers = config["data"], config["optimizers"].items()
+        return Settings(
+            data if isinstance(data, str) else tuple((name, source) for name, source in data),
+            config["device"],
+            steps=config["steps"],
+            batch=config["batch"],
+            seed=config["seed"],
+            optimizers=tuple((g, Optimizer(**{**o, "betas": tuple(o["betas"])})) for g, o in optimizers),
+            labels=config["labels"],
+            binarize=config["binarize"],
+            save_every=config["save_every"],
+            tuning=config["tuning"],
+        )
 
 
 @dataclass(frozen=True)
@@ -51,6 +69,7 @@ class Plan:
     batches: Batches
     trainer: Trainer
     steps: int
+    save_every: float
     config: Mapping[str, Any]
 
 
@@ -83,11 +102,14 @@ def prepare(text: str, block: Train, asked: Settings) -> Plan:
         "seed": asked.seed,
         "batch": size,
         "steps": steps,
+        "labels": asked.labels,
+        "binarize": asked.binarize,
+        "save_every": asked.save_every,
         "optimizers": {g: _plain(o) for g, o in optimizers.items()},
         "tuning": asdict(tuning),
         "versions": {"schematic": VERSION, "torch": torch.__version__},
     }
-    return Plan(program, sets, device, batches, init(program, optimizers, generator), steps, config)
+    return Plan(program, sets, device, batches, init(program, optimizers, generator), steps, asked.save_every, config)
 
 
 def length(per_epoch: int, adversarial: bool, block: Train, asked: Settings) -> int:

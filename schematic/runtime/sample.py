@@ -44,6 +44,11 @@ class Trained:
                 raise RunError(f"{s.origin} has no {self.split} split", "train with #validation=10% after the source")
         return sets
 
+    @property
+    def records(self) -> int:
+        """The records of its largest set's split."""
+        return max(len(next(iter(getattr(s, self.split).values()))) for s in self.sets())
+
     def held_out(self, n: int, device: torch.device) -> Batch:
         """The first n records of the split, repeated where it has fewer."""
         return records(self.sets(), n, device, self.split)
@@ -53,16 +58,11 @@ def reload(run: Path, device: str = "auto", split: Split = "test") -> Trained:
     """A run as it was last saved. Raises RunError where the folder is no run, or a damaged one."""
     kept = Run(Path(run))
     config, where = kept.config, devices.choose(device)
-    path = kept / "program.py"
+    program = instantiate(load_class(kept.program, str(kept / "program.py")), int(config["seed"]), where)
     try:
-        text = path.read_text()
-    except OSError as e:
-        raise RunError(f"{path}: {e.strerror or e}", "train the model again") from None
-    program = instantiate(load_class(text, str(path)), int(config["seed"]), where)
-    try:
-        program.load_state_dict(kept.load()["program"])
+        program.load_state_dict(kept.weights())
     except (RuntimeError, KeyError):
-        raise RunError(f"{kept / 'checkpoint.pt'} is of another program than {path}", "train the model again") from None
+        raise RunError(f"the checkpoint of {run} is of another program than its program.py", "train it again") from None
     return Trained(program, config, where, split)
 
 

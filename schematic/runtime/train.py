@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from schematic.graph.model import Train
-from schematic.runtime import device as devices
-from schematic.runtime import folder, metrics, samples
+from schematic.runtime import checkpoint, folder, metrics, samples
 from schematic.runtime.errors import RunError
 from schematic.runtime.folder import Run
 from schematic.runtime.interrupt import Interrupt
@@ -19,10 +17,10 @@ from schematic.runtime.metrics import Metrics
 from schematic.runtime.prepare import Plan, Settings, prepare
 from schematic.runtime.program import digest
 from schematic.runtime.progress import Bar
+from schematic.runtime.state import capture, restore
 from schematic.runtime.step import anneal, step
 
 LOG_EVERY = 20  # steps between two readings of the objectives; nothing else comes back from the device
-SAVE_SECONDS = 30.0
 
 Reason = Literal["finished", "interrupted", "not finite"]
 
@@ -45,7 +43,7 @@ class Outcome:
             case "finished":
                 return kept
             case "interrupted":
-                return f"interrupted: {kept}"
+                return f"interrupted: {kept}\n`schematic train --resume {self.run.path}` goes on"
             case "not finite":
                 values = ", ".join(f"{group} {value}" for group, value in self.objectives.items())
                 return f"stopped: an objective is no longer finite ({values}); the last good checkpoint is kept: {kept}"
@@ -60,31 +58,61 @@ def train(
     block: Train | None = None,
     settings: Settings | None = None,
     progress: bool = True,
-    resume: bool = False,
 ) -> Outcome:
-    """Trains an emitted program's text, and writes the run folder `out`; `resume` goes on with the run that it holds.
+    """Trains an emitted program's text, and writes the run folder `out`.
 
     Interrupted by Ctrl-C, or stopped because an objective is no longer finite, it ends with the last good checkpoint
-    and its samples. A run that was interrupted and resumed is the run that was not, number for number.
-    Raises RunError, before anything is written, where program, data, device or settings do not fit.
+    and its samples. Raises RunError, before anything is written, where program, data, device or settings do not fit;
+    and where the disk is full: older checkpoints stand.
     """
     plan = prepare(program, block or Train(), settings or Settings())
-    config = {**plan.config, "program_sha256": digest(program)}
-    if resume:
-        run, start = Run(Path(out)), restore(plan, Run(Path(out)), config)
-    else:
-        run, start = folder.create(Path(out), {**config, "status": "training"}), 0
-        for name, text in (("program.py", program), ("model.sg", spec), ("drawing.svg", drawing)):
-            if text:
-                folder.write(run / name, text)
-    outcome = loop(plan, run, Bar(plan.steps, progress), start)
-    plan.program.load_state_dict(run.load()["program"])  # the last good one
+    texts = {"program.py": program, "model.sg": spec, "drawing.svg": drawing}
+    config = {**plan.config, "program_sha256": digest(program), "status": "training"}
+    run = folder.create(Path(out), config, {name: text for name, text in texts.items() if text})
+    return carry_out(plan, run, 0, progress)
+
+
+def resume(run: Path, *, progress: bool = True) -> Outcome:
+    """Goes on with a run, however it was stopped, from its newest checkpoint; from the start where it has none.
+
+    On the CPU what comes of it is bit for bit what had come of the run that was not stopped. Raises RunError where
+    `run` is no run, where its program or its data have changed, and where every checkpoint is damaged.
+    """
+    kept = Run(Path(run))
+    config, program = kept.config, kept.program
+    if digest(program) != config["program_sha256"]:
+        raise RunError(f"{kept / 'program.py'} is no longer what was trained", "train the model again")
+    plan = prepare(program, Train(), Settings.of(config))
+    if plan.config["sets"] != config["sets"]:
+        raise RunError(f"the data of {kept.path} have changed: {config['sets']}", "train the model again")
+    start = restore(plan, kept.load()) if kept.checkpoints() else 0
+    return carry_out(plan, kept, start, progress)
+
+
+def carry_out(plan: Plan, run: Run, start: int, progress: bool) -> Outcome:
+    """The steps from `start` on, and what a run leaves behind."""
+    try:
+        outcome = loop(plan, run, Bar(plan.steps, progress), start)
+        finish(plan, run, outcome)
+    except OSError as e:
+        steps = [checkpoint.step_of(path.name) for path in run.checkpoints()]
+        kept = f"the checkpoint of step {steps[-1]} is whole" if steps else "there was no checkpoint yet"
+        help = f"make room, then `schematic train --resume {run.path}`"
+        raise RunError(f"{run.path} cannot be written: {e.strerror or e}; {kept}", help) from e
+    return outcome
+
+
+def finish(plan: Plan, run: Run, outcome: Outcome) -> None:
+    """Samples, curves and weights, of the last good checkpoint."""
+    state, config = run.load(), run.config
+    plan.program.load_state_dict(checkpoint.weights(state))
     samples.write(run, plan.program, plan.sets, int(config["seed"]))
     metrics.draw(run, plan.program.UPDATES, str(config["model"]))
+    about = {"model": config["model"], "step": state["step"], "program_sha256": config["program_sha256"]}
+    folder.write(run / "weights.safetensors", checkpoint.safetensors_of(state, about))
     run.configure(
         {**config, "status": outcome.reason, "steps_done": outcome.steps, "seconds": round(outcome.seconds, 1)}
     )
-    return outcome
 
 
 def loop(plan: Plan, run: Run, bar: Bar, start: int = 0) -> Outcome:
@@ -94,7 +122,8 @@ def loop(plan: Plan, run: Run, bar: Bar, start: int = 0) -> Outcome:
     good = start
     reason: Reason = "finished"
     with bar, Interrupt() as interrupt:
-        save(plan, run, start)
+        if start == 0:
+            run.save(capture(plan, 0))
         for n in range(start + 1, plan.steps + 1):
             anneal(plan.trainer, (n - 1) / plan.steps)
             record.add(step(plan.trainer, plan.batches))
@@ -107,47 +136,13 @@ def loop(plan: Plan, run: Run, bar: Bar, start: int = 0) -> Outcome:
                 reason = "not finite"
                 break
             bar.show(n, (n - start) / (now - begun), last)
-            if (ending or now - saved > SAVE_SECONDS) and sound(plan):
-                save(plan, run, n)
+            if (ending or now - saved > plan.save_every) and sound(plan):
+                run.save(capture(plan, n))
                 good, saved = n, now
             if interrupt.asked:
                 reason = "interrupted"
                 break
     return Outcome(run, reason, good, time.monotonic() - begun, last)
-
-
-def save(plan: Plan, run: Run, step: int) -> None:
-    """Writes the checkpoint: tensors and plain values."""
-    run.save(
-        {
-            "step": step,
-            "program": plan.program.state_dict(),
-            "optimizers": {group: o.state_dict() for group, o in plan.trainer.optimizers.items()},
-            "batches": plan.batches.state(),
-            "random": devices.random_states(plan.trainer.generator, plan.device),
-        }
-    )
-
-
-def restore(plan: Plan, run: Run, config: Mapping[str, object]) -> int:
-    """Puts the plan where the run's checkpoint stands, and gives its step.
-
-    Raises RunError where the run is of other settings or of another program.
-    """
-    before = run.config
-    for name in sorted(config):
-        if json.loads(json.dumps(config[name])) != before.get(name):
-            what = "program" if name == "program_sha256" else name
-            raise RunError(
-                f"{run.path}: the run to resume has another {what}", "train into another folder, without resuming"
-            )
-    state = run.load()
-    plan.program.load_state_dict(state["program"])
-    for group, optimizer in plan.trainer.optimizers.items():
-        optimizer.load_state_dict(state["optimizers"][group])
-    plan.batches.load_state(state["batches"])
-    devices.restore(state["random"], plan.trainer.generator, plan.device)
-    return int(state["step"])
 
 
 def sound(plan: Plan) -> bool:

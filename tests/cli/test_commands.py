@@ -262,7 +262,7 @@ def test_ctrl_c_ends_training_with_a_checkpoint(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0 and out.startswith("interrupted:") and "Traceback" not in err
-    assert (tmp_path / "run" / "checkpoint.pt").exists()
+    assert list((tmp_path / "run" / "checkpoints").glob("*.pt"))
 
 
 def test_train_then_sample(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_train_then_sample(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     summary = json.loads(result.stdout)
     assert summary["steps"] == 3 and summary["reason"] == "finished" and set(summary["objectives"]) == {"theta", "eta"}
-    again = run("train", EXAMPLES / "vae_direct.sg", "--steps", "3", "--out", tmp_path / "run", "--resume", "--json")
+    again = run("train", "--resume", tmp_path / "run", "--json")
     assert json.loads(again.stdout)["steps"] == 3
     picture = tmp_path / "digits.png"
     assert run("sample", tmp_path / "run", "-n", "4", "-o", picture).stdout.strip() == str(picture)
@@ -284,4 +284,7 @@ def test_what_is_wrong_with_a_run_is_said_without_a_traceback(tmp_path: Path) ->
     data = run("train", EXAMPLES / "vae_direct.sg", "--data", "no_such_set", "--out", tmp_path / "run")
     assert data.exit_code == 1 and "no_such_set" in data.stderr
     assert run("train", GOOD, "--epochs", "1", "--steps", "1").exit_code == 2
-    assert run("train", GOOD, "--resume").exit_code == 2
+    assert run("train").exit_code == 2
+    refused = run("train", "--resume", tmp_path, "--steps", "3")
+    assert refused.exit_code == 2 and "leave out --steps" in refused.stderr
+    assert "not a run" in run("train", "--resume", tmp_path).stderr

@@ -78,7 +78,7 @@ def test_curves_are_drawn_without_what_is_not_finite() -> None:
 
 
 def test_metrics_are_means_and_groups_of_one_update_one_curve(tmp_path: Path) -> None:
-    run = create(tmp_path / "run", {})
+    run = create(tmp_path / "run", {}, {})
     metrics = Metrics(run)
     for value in (1.0, 3.0):
         metrics.add({"theta": torch.tensor(value), "eta": torch.tensor(value)})

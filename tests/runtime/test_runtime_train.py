@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from schematic.graph.model import Optimizer, Train
 from schematic.runtime.errors import RunError
+from schematic.runtime.folder import Run
 from schematic.runtime.prepare import Settings, length
 from schematic.runtime.program import load_class
 from schematic.runtime.sample import reload, sample
@@ -35,7 +37,8 @@ FILES = {
     "metrics.jsonl",
     "curves.svg",
     "samples.png",
-    "checkpoint.pt",
+    "checkpoints",
+    "weights.safetensors",
 }
 
 
@@ -75,13 +78,6 @@ def test_a_model_without_inference_net_has_no_reconstructions(gan_run: Path) -> 
     assert {p.name for p in gan_run.iterdir()} == FILES
 
 
-def test_checkpoints_are_tensors_and_plain_values(gan_run: Path) -> None:
-    state = torch.load(gan_run / "checkpoint.pt", weights_only=True)
-    assert state["step"] == 45
-    assert set(state) == {"step", "program", "optimizers", "batches", "random"}
-    assert all(v.isfinite().all() for v in state["program"].values())
-
-
 def test_the_same_seed_gives_the_same_run(programs: ModuleType, tmp_path: Path) -> None:
     a, b, c = (
         run(programs.GAN, tmp_path / name, seed=seed).objectives for name, seed in (("a", 1), ("b", 1), ("c", 2))
@@ -97,26 +93,21 @@ def test_samples_come_back_from_the_folder(gan_run: Path) -> None:
     assert other.read_bytes() != first
     sample(gan_run, 64, out=other, seed=0)
     assert other.read_bytes() == first
-    trained = torch.load(gan_run / "checkpoint.pt", weights_only=True)["program"]
+    trained = Run(gan_run).load()["program"]
     assert all(torch.equal(v, trained[k]) for k, v in reload(gan_run, "cpu").program.state_dict().items())
 
 
-@pytest.mark.parametrize("damage", ["truncated", "pickled", "other", "missing", "folder", "program"])
+@pytest.mark.parametrize("damage", ["missing", "folder", "program", "other"])
 def test_damaged_runs_are_told(damage: str, gan_run: Path, programs: ModuleType) -> None:
-    path = gan_run / "checkpoint.pt"
     match damage:
-        case "truncated":
-            path.write_bytes(path.read_bytes()[:1000])
-        case "pickled":
-            torch.save({"program": Path("x")}, path)
-        case "other":
-            torch.save({"program": {"w": torch.zeros(1)}}, path)
         case "missing":
-            path.unlink()
+            shutil.rmtree(gan_run / "checkpoints")
         case "folder":
             (gan_run / "config.json").unlink()
         case "program":
             (gan_run / "program.py").write_text("import nothing_of_that_name")
+        case "other":
+            (gan_run / "program.py").write_text(programs.VAE)
     with pytest.raises(RunError):
         sample(gan_run, 4)
 
@@ -175,7 +166,7 @@ def test_an_objective_that_is_not_finite_stops_the_run(programs: ModuleType, tmp
     )
     outcome = run(broken, tmp_path / "run", 100)
     assert outcome.reason == "not finite" and "no longer finite" in outcome.message
-    state = torch.load(tmp_path / "run/checkpoint.pt", weights_only=True)
+    state = Run(tmp_path / "run").load()
     assert all(v.isfinite().all() for v in state["program"].values())
     assert (tmp_path / "run/samples.png").exists()
 
@@ -199,42 +190,8 @@ def test_ctrl_c_ends_with_a_checkpoint_and_samples(programs: ModuleType, tmp_pat
     out, _ = process.communicate(timeout=60)
     reason, steps = out.split()
     assert process.returncode == 0 and reason == "interrupted"
-    assert torch.load(tmp_path / "run/checkpoint.pt", weights_only=True)["step"] == int(steps) > 0
+    assert Run(tmp_path / "run").load()["step"] == int(steps) > 0
     assert (tmp_path / "run/samples.png").exists() and (tmp_path / "run/curves.svg").exists()
-
-
-@pytest.mark.parametrize("name", ["GAN", "VAE"])
-def test_a_resumed_run_is_the_run_that_was_not_interrupted(
-    name: str, programs: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked, text = Settings(steps=60, device="cpu"), getattr(programs, name)
-    train(text, out=tmp_path / "whole", settings=asked)
-    with monkeypatch.context() as patch:
-        patch.setattr("schematic.runtime.train.step", interrupting(25))
-        assert train(text, out=tmp_path / "parts", settings=asked).steps == 25
-    assert train(text, out=tmp_path / "parts", settings=asked, resume=True).reason == "finished"
-    whole, parts = (torch.load(tmp_path / run / "checkpoint.pt", weights_only=True) for run in ("whole", "parts"))
-    assert all(torch.equal(v, parts["program"][k]) for k, v in whole["program"].items())
-    steps = [json.loads(line)["step"] for line in (tmp_path / "parts/metrics.jsonl").read_text().splitlines()]
-    assert steps == [20, 25, 40, 60]
-    with pytest.raises(RunError, match="another batch"):
-        train(text, out=tmp_path / "parts", settings=replace(asked, batch=32), resume=True)
-    with pytest.raises(RunError, match="another program"):
-        train(text + "\n", out=tmp_path / "parts", settings=asked, resume=True)
-
-
-def interrupting(at: int) -> Any:
-    """`step`, with Ctrl-C pressed during the step of this number."""
-    taken = 0
-
-    def stepping(*arguments: Any) -> Any:
-        nonlocal taken
-        taken += 1
-        if taken == at:
-            signal.raise_signal(signal.SIGINT)
-        return step(*arguments)
-
-    return stepping
 
 
 # --- the step ---------------------------------------------------------------------------------------------
