@@ -96,7 +96,7 @@ def _objective(change: ObjectiveChange) -> Iterator[str]:
         return
     else:
         yield f"  {name}:"
-    for term in change.terms:
+    for term in sorted(change.terms, key=lambda t: t.right is not None):  # what goes, then what stays and comes
         yield from _term(term)
 
 

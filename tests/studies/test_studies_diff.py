@@ -149,15 +149,15 @@ Assumptions
 
 Objectives, maximized
   φ:
-    + ½ E_{x ~ p_data(x), z = E_η₀(x)}[log q_φ(y=0 | z)]
-    + ½ E_{p(z)}[log q_φ(y=1 | z)]
     - ½ E_{z ~ p(z), x = G_θ₀(z)}[log q_φ(y=0 | x)]
     - ½ E_{p_data(x)}[log q_φ(y=1 | x)]
+    + ½ E_{x ~ p_data(x), z = E_η₀(x)}[log q_φ(y=0 | z)]
+    + ½ E_{p(z)}[log q_φ(y=1 | z)]
   η, θ:
-    + ½ E_{x ~ p_data(x), z = E_η(x)}[log p_θ(x | z)]
-    + ½ E_{x ~ p_data(x), z = E_η(x)}[log q_φ(y=1 | z)]
     - ½ E_{z ~ p(z), x = G_θ(z)}[log q_η(z | x)]
     - ½ E_{z ~ p(z), x = G_θ(z)}[log q_φ(y=1 | x)]
+    + ½ E_{x ~ p_data(x), z = E_η(x)}[log p_θ(x | z)]
+    + ½ E_{x ~ p_data(x), z = E_η(x)}[log q_φ(y=1 | z)]
 """
     )
 
