@@ -34,9 +34,7 @@ def optimizers(plan: Plan, u: Update) -> str:
 
 
 def optimizer(o: Optimizer) -> str:
-    betas = (f"{b:g}" for b in o.betas) if o.name == "adam" else ()
-    steps = (f"steps: {o.steps}",) if o.steps != 1 else ()
-    return f"{o.name}({', '.join((f'{o.rate:g}', *betas, *steps))})"
+    return f"{str(o)[:-1]}, steps: {o.steps})" if o.steps != 1 else str(o)
 
 
 def stopped(plan: Plan, u: Update) -> tuple[str, ...]:

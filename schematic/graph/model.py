@@ -184,16 +184,36 @@ class Factor(Placed):
 
 @dataclass(frozen=True)
 class Optimizer(Placed):
-    """`adam(rate, beta1, beta2, steps: n)`, `sgd(rate)`, `rmsprop(rate)`."""
+    """`adam(rate, beta1, beta2)`, `sgd(rate)`, `rmsprop(rate)`, with named options.
+
+    steps     updates a training step
+    clip      the norm at most of the group's gradient
+    average   the decay of a moving average of the parameters, by which the model is sampled and judged
+    schedule  the rate over a run: constant; linear, constant until half of it, then falling to 0; cosine, falling to 0
+    warmup    steps over which the rate rises first
+    """
 
     name: Literal["adam", "sgd", "rmsprop"] = "adam"
     rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
     steps: int = 1
+    clip: float | None = None
+    average: float | None = None
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    warmup: int = 0
+
+    @property
+    def options(self) -> tuple[tuple[str, float | str], ...]:
+        """The named options that are not as they are unsaid."""
+        plain = Optimizer()
+        names = ("steps", "clip", "average", "schedule", "warmup")
+        return tuple((n, getattr(self, n)) for n in names if getattr(self, n) != getattr(plain, n))
 
     def __str__(self) -> str:
+        """What one update is; the schedule is the run's."""
         rates = (self.rate, *self.betas) if self.name == "adam" else (self.rate,)
-        return f"{self.name}({', '.join(f'{r:g}' for r in rates)})"
+        said = (f"{name}: {value:g}" for name, value in self.options if name in ("clip", "average"))
+        return f"{self.name}({', '.join((*(f'{r:g}' for r in rates), *said))})"
 
 
 @dataclass(frozen=True)

@@ -207,5 +207,5 @@ def _settings(train: Train) -> tuple[ast.Setting, ...]:
 
 def _optimizer(rule: Rule) -> ast.Call:
     numbers = (rule.rate, *rule.betas) if rule.name == "adam" else (rule.rate,)
-    steps = ((ast.Name("steps"), _number(rule.steps)),) if rule.steps != 1 else ()
-    return _call(rule.name, tuple(map(_number, numbers)), steps)
+    options = tuple((ast.Name(name), _value(value)) for name, value in rule.options)
+    return _call(rule.name, tuple(map(_number, numbers)), options)

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from schematic.core.diagnostics import Report, error
 from schematic.graph.model import AnyModel, Optimizer, Sum, Train
-from schematic.graph.words import OPTIMIZERS, SETTINGS, unknown
+from schematic.graph.words import OPTIMIZERS, SCHEDULES, SETTINGS, unknown
 from schematic.syntax import ast
 
 _FORMS = {"adam": "adam(1e-3, 0.9, 0.999)", "sgd": "sgd(0.1)", "rmsprop": "rmsprop(1e-3)"}
@@ -116,28 +116,45 @@ def _read_optimizer(value: ast.Arg, report: Report) -> Optimizer | None:
     for argument in value.args[1:most]:
         if isinstance(argument, ast.Number) and not 0 <= argument.value < 1:
             mine.add(error("SG118", argument.span, "a beta lies in [0, 1)", f"`{_FORMS[name]}`"))
-    steps = _read_steps(value, mine)
+    options = _read_options(value, mine)
     report.add(*mine)
     if mine.failed:
         return None
     betas = (*numbers[1:], *(0.9, 0.999)[len(numbers) - 1 :])
-    return Optimizer(cast(Any, name), numbers[0], cast(tuple[float, float], betas), steps, span=value.span)
+    return Optimizer(cast(Any, name), numbers[0], cast(tuple[float, float], betas), **options, span=value.span)
 
 
-def _read_steps(call: ast.Call, report: Report) -> int:
-    steps = 1
-    for i, (name, value) in enumerate(call.options):
-        if name.text != "steps":
-            report.add(
-                unknown("SG117", name, f"`{call.name.text}` has no option `{name.text}`", ("steps",), listed="options")
-            )
-        elif i > 0:
-            report.add(error("SG113", name.span, "`steps` is said twice"))
-        elif not isinstance(value, ast.Number) or not value.text.isdigit() or int(value.text) == 0:
-            report.add(error("SG118", value.span, "`steps` is a positive whole number", "`steps: 5`"))
-        else:
-            steps = int(value.text)
-    return steps
+_OPTIONS = {
+    "steps": ("a positive whole number", "5"),
+    "clip": ("a positive number", "1"),
+    "average": ("a decay between 0 and 1", "0.999"),
+    "schedule": (f"one of {', '.join(SCHEDULES)}", "cosine"),
+    "warmup": ("a positive whole number of steps", "500"),
+}
+"""What each named option of an optimizer takes, and an example."""
+
+
+def _read_options(call: ast.Call, report: Report) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in call.options:
+        match name.text, value:
+            case text, _ if text not in _OPTIONS:
+                words = f"`{call.name.text}` has no option `{text}`"
+                report.add(unknown("SG117", name, words, _OPTIONS, listed="options"))
+            case ("steps" | "warmup") as text, ast.Number(digits) if digits.isdigit() and int(digits) > 0:
+                found[text] = int(digits)
+            case "clip", ast.Number() if value.value > 0:
+                found["clip"] = value.value
+            case "average", ast.Number() if 0 < value.value < 1:
+                found["average"] = value.value
+            case "schedule", ast.Call(word, (), (), None) if word.text in SCHEDULES:
+                found["schedule"] = word.text
+            case "schedule", ast.Call(word, (), (), None):
+                report.add(unknown("SG117", word, f"no schedule `{word.text}`", SCHEDULES, listed="schedules"))
+            case text, _:
+                takes, example = _OPTIONS[text]
+                report.add(error("SG118", value.span, f"`{text}` is {takes}", f"`{text}: {example}`"))
+    return found
 
 
 def trained(model: AnyModel | None) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:

@@ -470,7 +470,8 @@ TEXTS = {
       model M { x : unit(1, 8, 8) = data  y : domain(fake, real)  z : real(3) ~ Laplace(-1, 2.5e-3)
       q_phi : x ~> y = D fixed  q_eta : x --> z = Normal(D then mlp(4), scale: 0.1) beta 0.5 when y = real
       p_theta.t : z, x -> x2 = V  x2 : real  p_a : -> u  u : real
-      train { phi = adam(1e-4, 0, 0.9, steps: 5)  eta = rmsprop(1e-5) epochs = 2 } }""",
+      train { phi = adam(1e-4, 0, 0.9, steps: 5, clip: 2.5, average: 0.9, schedule: linear, warmup: 9)
+      eta = rmsprop(1e-5) epochs = 2 } }""",
     "wasserstein": """model M { x : real = data  y : domain(fake, real)
       q_a : x ~> y divergence wasserstein(penalty: 3) perfect }""",
 }  # fmt: skip

@@ -27,7 +27,8 @@ model M {
   q_phi : x ~> y = D fixed temperature 1.5
   q_eta : x --> z = Normal(D then mlp(4)) beta 0.5 when y = real
   q_xi : x --> t = conv(4) weight 50 gradient gumbel(0.5)
-  train { data = sets(s: "mnist") phi = adam(1e-4, 0, 0.9, steps: 5) eta, xi = sgd(1) batch = 3 }
+  train { data = sets(s: "mnist") phi = adam(1e-4, 0, 0.9, steps: 5, clip: 1, schedule: cosine, warmup: 9)
+    eta, xi = sgd(1, average: 0.9) batch = 3 }
 }
 model N = perfect(swap_arrows(M), q_phi) { q_eta = mlp(3) }
 model O = swap(M without q_xi, x, z) { q_phi = linear  q_eta = linear } + 0.5 * rename(M, x, u)
