@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from schematic.calculus.latex import latex_lines, name_latex
+from schematic.calculus.latex import name_latex
 from schematic.calculus.terms import Objective, Step, Term
 from schematic.calculus.text import density_text, lines, text
 from schematic.compiler import pipeline
@@ -24,7 +24,7 @@ from schematic.core.diagnostics import Report
 from schematic.core.names import greek
 from schematic.graph.model import AnyModel
 from schematic.graph.text import model_text
-from schematic.render.derivation import loss_latex, optimizer_text, steps, stopped_role, vectors
+from schematic.render.derivation import display_latex, loss_latex, optimizer_text, steps, stopped_role, vectors
 from schematic.render.drawing import svg
 from schematic.render.updates import logs, updates
 from schematic.studies.known import Known, known
@@ -35,8 +35,8 @@ EXAMPLES = Path("examples")
 FOLDER = Path("docs/catalogue")
 RUNS = FOLDER / "runs"
 COMMAND = "python -m benchmarks.catalogue"
-TEXT_WIDTH, MATH_WIDTH = 90, 115  # columns of text; a formula that is set takes less room
-THUMBNAIL = 0.4
+WIDTH = 90
+THUMBNAIL, THUMBNAIL_WIDTH = 0.4, 200  # its scale, its most pixels
 FIGURES_HEAD = ("figure", "before training", "after", "target")
 
 
@@ -88,8 +88,8 @@ def index(models: Sequence[Known], names: dict[str, str]) -> str:
 def _row(k: Known, names: dict[str, str]) -> tuple[str, ...]:
     page, name = page_of(k.file).name, names[k.file]
     what, _, where = head_comment(k.file).partition(": ")
-    width = round(THUMBNAIL * float(re.findall(r'width="(\d+)', svg(k.model))[0]))
-    drawing = f'<a href="{page}"><img src="images/{stem(k.file)}.svg" width="{width}" alt="{name}"></a>'
+    width = min(THUMBNAIL * int(re.findall(r'width="(\d+)', svg(k.model))[0]), THUMBNAIL_WIDTH)
+    drawing = f'<a href="{page}"><img src="images/{stem(k.file)}.svg" width="{width:.0f}" alt="{name}"></a>'
     return drawing, f"[{name}]({page})<br>{escaped(what)}", escaped(where[:1].upper() + where[1:]), figure(run(k.file))
 
 
@@ -180,7 +180,7 @@ def _objectives(model: AnyModel, found: Sequence[Objective]) -> Iterator[str]:
         yield from ("", f"### {n}. {names} maximize{'s' * (len(objective.groups) == 1)}", "")
         left = rf"\max_{{{','.join(map(name_latex, objective.groups))}}}\; {loss_latex(objective.groups)} = "
         yield from formula(objective.term, bold, left)
-        yield from ("", *fenced("\n".join(lines(objective.term, TEXT_WIDTH))))
+        yield from ("", *fenced("\n".join(lines(objective.term, WIDTH))))
         yield from _derivation(objective, bold)
     if said := logs(model):
         yield from ("", "### The model assumes", "")
@@ -273,13 +273,7 @@ def number(value: Any) -> str:
 
 def formula(term: Term, bold: frozenset[str], left: str = "") -> Iterator[str]:
     """A displayed formula, on lines of its sums where it is long."""
-    first, *rest = latex_lines(term, MATH_WIDTH, bold)
-    if not rest:
-        yield from ("```math", left + first, "```")
-        return
-    body = [f"&{left}{first}", *(rf"&\quad {line}" for line in rest)]
-    yield from ("```math", r"\begin{aligned}", *(rf"{line} \\" for line in body[:-1]), body[-1])
-    yield from (r"\end{aligned}", "```")
+    yield from fenced(display_latex(term, bold, left), "math")
 
 
 def fenced(body: str, language: str = "") -> Iterator[str]:

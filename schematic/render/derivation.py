@@ -13,6 +13,7 @@ from schematic.graph.model import AnyModel, Model
 from schematic.render.updates import UpdateRow, logs, updates
 
 WIDTH = 100
+DISPLAY = 115  # columns of text; a formula that is set takes less room
 
 
 # --- text -------------------------------------------------------------------------------------------------
@@ -147,6 +148,15 @@ def tex(said: str) -> str:
     letters = {letter: f"${name_latex(name)}$" for name, letter in GREEK.items()}
     subscripts = {chr(0x2080 + n): f"$_{n}$" for n in range(10)}
     return "".join((TEX | letters | subscripts).get(c, c) for c in said)
+
+
+def display_latex(term: Term, bold: frozenset[str], left: str = "") -> str:
+    """A formula to be displayed after `left`, on lines of its sums where it is wider than a page."""
+    first, *rest = latex_lines(term, DISPLAY, bold)
+    if not rest:
+        return left + first
+    rows = [f"&{left}{first}", *(rf"&\quad {line}" for line in rest)]
+    return "\n".join([r"\begin{aligned}", " \\\\\n".join(rows), r"\end{aligned}"])
 
 
 def loss_latex(groups: Sequence[str]) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree.ElementTree import fromstring
 
 import pytest
 from latex2mathml.converter import convert
 
+from schematic.calculus.latex import latex
 from schematic.calculus.terms import Objective
 from schematic.calculus.text import lines, text
 from schematic.compiler.objectives import objectives
@@ -16,7 +18,15 @@ from schematic.core.diagnostics import Report
 from schematic.graph.algebra import add
 from schematic.graph.build import load, parse
 from schematic.graph.model import AnyModel, Model
-from schematic.render.derivation import WIDTH, derivation_latex, derivation_text, optimizer_text, steps
+from schematic.render.derivation import (
+    WIDTH,
+    derivation_latex,
+    derivation_text,
+    display_latex,
+    optimizer_text,
+    steps,
+    vectors,
+)
 from schematic.render.notebook import bundle
 from schematic.render.page import derivation_html
 from schematic.render.updates import updates
@@ -181,6 +191,20 @@ def test_the_notebook_bundle() -> None:
     assert shown["image/svg+xml"].startswith("<svg")
     assert shown["text/plain"].splitlines()[0] == "GAN"
     assert all(text(o.term) in shown["text/plain"] for o in found)
+
+
+def test_a_long_formula_is_displayed_on_lines() -> None:
+    """The same tokens, on lines; what a notebook gets of it is well-formed."""
+    model, found = derived("cyclegan")
+    for objective in found:
+        shown = display_latex(objective.term, vectors(model), "L = ")
+        rows = shown.removeprefix("\\begin{aligned}\n&").removesuffix("\n\\end{aligned}").split(" \\\\\n&")
+        assert len(rows) > 1 and rows[0].startswith("L = ")
+        kept = "".join(re.sub(r"^(\\quad )+(\{\})?|\s+", "", row) for row in rows)
+        assert kept == re.sub(r"\s+", "", "L = " + latex(objective.term, vectors(model)))
+    fromstring(f"<div>{bundle(model, found)['text/html']}</div>")
+    short = derived("gan")[1][1]
+    assert display_latex(short.term, frozenset(), "L = ") == "L = " + latex(short.term)
 
 
 def test_a_sum_has_a_table_too() -> None:
