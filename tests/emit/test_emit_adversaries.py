@@ -112,14 +112,14 @@ def test_every_unit_from_the_others(program: Any, batch: Any, gradients: Any, ty
 
 @pytest.mark.parametrize("options", ("", "temperature 2"))
 def test_every_category_from_the_others(program: Any, batch: Any, gradients: Any, options: str) -> None:
-    """The reverse spreads over the other classes: log (1 - q(z_i | z_-i)) / 2."""
+    """The reverse spreads over the other classes: log (1 - q(z_i | z_-i)) / 2; unit i is seen at its first class."""
     p = program(UNITS.format("category(3, 2)", options))
     draw = p.draw(batch(p))
     x, z = draw["data"]["x"], draw["data"]["z"]
     total = torch.zeros(6, dtype=torch.float64)
     for i in range(2):
         others = z.clone()
-        others[:, i] = 0
+        others[:, i] = torch.eye(3)[0]
         q = (p.q_phi.net(others)[:, i] / (2 if options else 1)).softmax(-1)
         total = total + (z[:, i] * ((1 - q) / 2).log()).sum(-1)
     logits = p.p_theta.net(z)

@@ -14,8 +14,9 @@ from schematic.compiler import objectives as reading
 from schematic.core.diagnostics import Report
 from schematic.graph.algebra import importance, perfect, swap, swap_arrows
 from schematic.graph.build import load
-from schematic.graph.model import Divergence, Model
+from schematic.graph.model import Divergence, Model, Type
 from schematic.proof.claims import Case
+from schematic.proof.finite import with_units
 from schematic.proof.verify import program_case
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -54,13 +55,12 @@ def corpus() -> dict[str, Model]:
     """Every reading, every kind of draw: the smallest models that have them."""
     infogan = example("infogan")
     active = swap_arrows(infogan)
-    hot = tuple(replace(f, temperature=1.5) if f.adversarial else f for f in active.factors)
     vae = example("vae_direct")
     weighed = tuple(replace(f, weight=0.5, beta=4.0 if f.process == "inference" else 1.0) for f in vae.factors)
     return {
         "infogan": infogan,
         "aae": swap(infogan, "x", "z"),
-        "aavae": replace(active, factors=hot),
+        "aavae": _hot(active),
         "vae": perfect(active, "q_phi"),
         "weighed vae": replace(vae, factors=weighed),
         "bigan": example("bigan"),
@@ -76,7 +76,19 @@ def corpus() -> dict[str, Model]:
         "hinge": _diverging(infogan, "hinge"),
         "least squares": _diverging(infogan, "least_squares"),
         "bits": example("binary_vae"),
+        "units": _hot(example("pm")),
+        "three domains": _hot(_three(infogan)),
     }
+
+
+def _hot(model: Model) -> Model:
+    return replace(model, factors=tuple(replace(f, temperature=1.5) if f.adversarial else f for f in model.factors))
+
+
+def _three(model: Model) -> Model:
+    """The indicator of three domains."""
+    y = Type("domain", values=("first", "second", "real"))
+    return replace(model, variables=tuple(replace(v, type=y) if v.type.values else v for v in model.variables))
 
 
 def _diverging(model: Model, name: Any) -> Model:
@@ -89,8 +101,9 @@ KINDS = ("aavae of numbers", "bits")  # the models whose variables stay in [0, 1
 
 @cache
 def case(name: str) -> Case:
-    """Two values a variable, three for x; one random model each."""
+    """Two values a variable, three for x, two units of three for what has units; one random model each."""
     model = corpus()[name]
     sizes = {v.name: len(v.type.values) or (3 if v.name == "x" else 2) for v in model.variables}
+    sizes |= dict.fromkeys(with_units(model), 9)
     held = program_case(model, sizes, np.random.default_rng(1), name in KINDS)
     return replace(held, objectives=reading.objectives(held.model, Report()))

@@ -149,7 +149,7 @@ def _wrong_terms(t: Planned) -> Iterator[tuple[str, Planned]]:
 
 def _other(c: Call) -> Call:
     (name, value), *rest = c.density.values
-    return replace(c, density=replace(c.density, values=((name, 1 - value), *rest)))
+    return replace(c, density=replace(c.density, values=((name, (value + 1) % c.density.domains), *rest)))
 
 
 def _cold(c: Call) -> Call:

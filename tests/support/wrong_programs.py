@@ -25,7 +25,7 @@ def text_mutants() -> Iterator[Mutant]:
             )
 
 
-METHODS = ("draw", "terms", "score", "log_prob", "forward")
+METHODS = ("draw", "terms", "score", "log_prob", "forward", "each", "log_reverse")
 LEFT_OUT = ("categorical", "bits", "classes", *needed(("table", "linear")))  # stood in for, or networks
 
 
