@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from schematic.runtime.splits import Split
 
 SPLITS = ("test", "validation", "train")
+RUN = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("run", type=RUN)
 @click.option("-n", "--number", default=64, show_default=True, type=click.IntRange(1), help="How many samples.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the samples.")
 @click.option("--device", default="auto", show_default=True, help="auto is a GPU if there is one; or cpu, cuda, ...")
@@ -51,31 +52,51 @@ def sample(run: Path, number: int, seed: int, device: str, output: str | None, f
 
 
 @click.command()
-@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=RUN)
 @click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True, help="The records to judge on.")
 @click.option("-n", "--number", default=1000, show_default=True, type=click.IntRange(2), help="How many samples.")
+@click.option("--k", "ks", multiple=True, type=click.IntRange(1), help="Draws of an importance-weighted bound; again.")
+@click.option("--records", type=click.IntRange(1), help="Bounds of the first so many records only.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the samples.")
+@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Judge under so many seeds.")
 @click.option("--device", default="auto", show_default=True, help="auto is a GPU if there is one; or cpu, cuda, ...")
 @json_option
-def evaluate(run: Path, split: Split, number: int, seed: int, device: str, as_json: bool) -> None:
-    """Judge a trained model on held-out data.
+def evaluate(
+    runs: tuple[Path, ...],
+    split: Split,
+    number: int,
+    ks: tuple[int, ...],
+    records: int | None,
+    seed: int,
+    seeds: int,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Judge a trained model on held-out data, beside the same model before training.
 
-    Prints the bound in nats per example where there is one, without the half of a domain indicator; and, where the
-    data have labels, what a classifier of real images thinks of samples, beside the same figures before training.
+    Prints what the model and its data allow: bounds on log p of the records, the accuracy of predicted labels, what a
+    classifier of real images thinks of samples, the error of reconstructions; docs/evaluate.md explains each. Of
+    several runs (the same model trained with different seeds), means and standard deviations. The figures are kept in
+    RUN/figures.json.
 
     \b
     Examples:
       schematic evaluate runs/vae
+      schematic evaluate runs/vae --k 50 --k 5000 --records 200
       schematic evaluate runs/infogan -n 2000 --json
+      schematic evaluate runs/gan --seeds 5
+      schematic evaluate runs/ada-0 runs/ada-1 runs/ada-2
     """
     with run_errors():
         from schematic.runtime import evaluate as runtime
+        from schematic.runtime import figures
 
-        figures = runtime.evaluate(run, number, seed=seed, device=device, split=split)
+        found = runtime.evaluate(
+            runs, number, ks=ks, records=records, seed=seed, seeds=seeds, device=device, split=split
+        )
     if as_json:
-        click.echo(json.dumps(figures))
-    elif figures:
-        width = max(map(len, figures))
-        click.echo("\n".join(f"{name:<{width}}  {value:.4g}" for name, value in figures.items()))
+        click.echo(json.dumps(figures.plain(found)))
+    elif found:
+        click.echo(figures.table(found))
     else:
         click.echo("nothing to judge: the model has no bound, and its data no labelled images", err=True)

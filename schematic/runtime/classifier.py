@@ -19,18 +19,25 @@ from schematic.runtime.samples import seeded
 
 STEPS, BATCH, RATE = 1200, 64, 3e-3
 FEATURES = 128
+MODE = 0.1  # of a class's share in the real images, for samples to cover it
 CHUNK = 1000
 CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
-class Figures:
-    """What the classifier says of images. Shares are of its most probable class; `frechet` in its features."""
+class Verdict:
+    """What the classifier says of images. Shares are of its most probable class; `frechet` in its features.
 
+    `inception_score` is exp E KL(p(class | image) || p(class)) (Salimans et al., 2016), from 1 to the number of
+    classes; `modes` the number of classes whose share is at least MODE of theirs in the real images.
+    """
+
+    inception_score: float
+    frechet: float
+    modes: int
     top_probability: float
     largest_share: float
     smallest_share: float
-    frechet: float
 
 
 class Classifier(nn.Module):
@@ -102,13 +109,27 @@ def accuracy(net: Classifier, records: Batch) -> float:
 
 
 @torch.no_grad()
-def judge(net: Classifier, images: Tensor, real: Tensor) -> Figures:
-    """What it says of images, beside real ones for the Frechet distance."""
+def judge(net: Classifier, images: Tensor, real: Batch) -> Verdict:
+    """What it says of images (n, channels, height, width), beside real records {"image", "label"}."""
     probabilities = in_chunks(net, images).softmax(1)
-    shares = torch.bincount(probabilities.argmax(1), minlength=probabilities.shape[1]) / len(images)
-    distance = frechet(in_chunks(net.features, images), in_chunks(net.features, real))
-    top = float(probabilities.max(1).values.mean())
-    return Figures(top, float(shares.max()), float(shares.min()), distance)
+    classes = probabilities.shape[1]
+    shares = torch.bincount(probabilities.argmax(1), minlength=classes) / len(images)
+    wanted = real["label"].mean(0)
+    distance = frechet(in_chunks(net.features, images), in_chunks(net.features, real["image"]))
+    return Verdict(
+        inception_score(probabilities),
+        distance,
+        int(((shares >= MODE * wanted) & (wanted > 0)).sum()),
+        float(probabilities.max(1).values.mean()),
+        float(shares.max()),
+        float(shares.min()),
+    )
+
+
+def inception_score(probabilities: Tensor) -> float:
+    """exp of the mean KL of each row (n, classes) from the mean row (Salimans et al., 2016)."""
+    p = probabilities.double()
+    return float((torch.xlogy(p, p) - torch.xlogy(p, p.mean(0))).sum(1).mean().exp())
 
 
 def in_chunks(net: nn.Module, images: Tensor) -> Tensor:

@@ -193,15 +193,15 @@ class Labelled:
     test: Batch
 
 
-def labelled(data: Data, image: Field, sets: Collection[str]) -> Labelled:
+def labelled(data: Data, image: Field, sets: Collection[str], array: str = "label") -> Labelled:
     """The records of an image field's set with all their known labels, which the model may not read.
 
-    `sets` are those of the model. Raises RunError where the set has no labels.
+    `sets` are those of the model; `array` holds the labels. Raises RunError where the set has none.
     """
     source = parse(bound(sets, data)[_set(image.name)])
-    raw = read(source, [image.array, "label"], ["label"])
-    label = Field("label", (max(partly.number_of_classes(arrays["label"]) for _, arrays in raw.splits()),), "category")
-    masks = {split: partly.known(arrays["label"], label) for split, arrays in raw.splits()}
+    raw = read(source, [image.array, array], [array])
+    label = Field(array, (max(partly.number_of_classes(arrays[array]) for _, arrays in raw.splits()),), "category")
+    masks = {split: partly.known(arrays[array], label) for split, arrays in raw.splits()}
     train, test = ({f: a[masks[s]] for f, a in arrays.items()} for s, arrays in raw.splits() if s != "validation")
     raw = replace(raw, train=train, test=test, validation={})
     images = _tensors(raw, replace(source, binarize=source.binarize and "fixed"), image, {})

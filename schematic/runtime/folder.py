@@ -4,7 +4,8 @@ config.json          the settings in force, the versions; says that the folder i
 model.sg             the spec as it was trained          program.py   the emitted program
 drawing.svg          the model's drawing                 metrics.jsonl, curves.svg   the objectives over time
 samples.png          a grid of samples; samples.npz where nothing is an image, samples-NAME.png for a second image
-reconstructions.png  records, each above its reconstruction, where there is an inference net
+reconstructions.png  records, each above what inference and generation bring back of it
+figures.json         what `schematic evaluate` found
 checkpoints/         the last KEEP of them: parameters, optimizers, data order, random states, step
 weights.safetensors  the parameters alone, for the emitted class: moving averages where there are any
 """
@@ -158,6 +159,7 @@ FILES = (
     "samples*.png",
     "samples.npz",
     "reconstructions*.png",
+    "figures.json",
     "checkpoints/*.pt",
     "weights.safetensors",
 )

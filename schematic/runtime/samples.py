@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from schematic.graph.model import AnyModel
 from schematic.runtime import folder
 from schematic.runtime.data import Batch, DataSet
 from schematic.runtime.folder import Run
 from schematic.runtime.idx import Array
 from schematic.runtime.pictures import grid, is_image
 from schematic.runtime.program import Program
+from schematic.runtime.routes import follow, round_trips, spec
 
 COLUMNS = 8
 Values = dict[str, Tensor]
@@ -43,22 +45,11 @@ def records(sets: Sequence[DataSet], n: int, device: torch.device, split: str = 
 
 @torch.no_grad()
 def generate(program: Program, n: int, batch: Batch, seed: int) -> Values:
-    """`program.sample(n)` under a seed of its own; conditioning variables are the batch's."""
+    """`program.sample(n)` under a seed of its own, {} where it has none; conditioning variables are the batch's."""
+    if not hasattr(program, "sample"):
+        return {}
     with seeded(seed, device_of(program)):
         return program.sample(n, **{name: batch[program.DATA[name]] for name in program.CONDITIONS})
-
-
-@torch.no_grad()
-def reconstruct(program: Program, batch: Batch, seed: int) -> Values:
-    """What `sample` makes of what `infer` finds in the records; {} where there is no inference net."""
-    if not hasattr(program, "infer"):
-        return {}
-    observed = {name: batch[field] for name, field in program.DATA.items()}
-    with seeded(seed, device_of(program)):
-        found = program.infer(**observed)
-        latent = {name: value for name, value in found.items() if name not in observed}
-        given = {name: observed[name] for name in program.CONDITIONS}
-        return program.sample(len(next(iter(batch.values()))), **latent, **given)
 
 
 def pictures(values: Values, columns: int = COLUMNS) -> dict[str, bytes]:
@@ -67,15 +58,25 @@ def pictures(values: Values, columns: int = COLUMNS) -> dict[str, bytes]:
     return {name: grid(numpy(v), columns) for name, v in shown.items()}
 
 
-def pairs(before: Values, after: Values, columns: int = COLUMNS) -> dict[str, bytes]:
-    """PNG grids of records with what was made of them below: a row of each in turn, by variable."""
-    grids = {}
-    for name in before:
-        if name in after and is_image(before[name].shape[1:]):
-            parts = zip(torch.split(before[name], columns), torch.split(after[name], columns), strict=True)
-            rows = [row for pair in parts for row in pair]
-            grids[name] = grid(numpy(torch.cat(rows)), columns)
-    return grids
+def rows(images: Sequence[Tensor], columns: int = COLUMNS) -> bytes:
+    """A PNG grid of tensors of as many images each: a row of the first, below it what was made of them, in turn."""
+    parts = zip(*(torch.split(each, columns) for each in images), strict=True)
+    return grid(numpy(torch.cat([row for part in parts for row in part])), columns)
+
+
+def returned(program: Program, model: AnyModel, batch: Batch, seed: int) -> dict[str, bytes]:
+    """By variable, records above what comes back of them through inference and generation; a picture that the way
+    leads through stands between."""
+    found = {}
+    for route in round_trips(model):
+        name = route.target.name
+        records = {v.name: batch[program.DATA[v.name]] for v in (*route.reads, route.target)}
+        if is_image(records[name].shape[1:]):
+            with seeded(seed, device_of(program)):
+                values = follow(program, route, records)
+            between = [values[v] for v in route.way if values[v].shape == records[name].shape]
+            found[name] = rows((records[name], *between, values[name]))
+    return found
 
 
 def numpy(value: Tensor) -> Array:
@@ -99,11 +100,10 @@ def files(path: Path, values: Values, columns: int = COLUMNS) -> dict[Path, byte
 
 
 def write(run: Run, program: Program, sets: Sequence[DataSet], seed: int, n: int = 64) -> None:
-    """The run's samples, and reconstructions of its test records where there are an inference net and images."""
-    batch = records(sets, n, device_of(program))
-    observed = {name: batch[field] for name, field in program.DATA.items()}
+    """The run's samples, and reconstructions of its test records where the arrows lead to them and back."""
+    batch, model = records(sets, n, device_of(program)), spec(run)
     written = files(run / "samples.png", generate(program, n, batch, seed))
-    for i, (name, picture) in enumerate(pairs(observed, reconstruct(program, batch, seed)).items()):
+    for i, (name, picture) in enumerate((returned(program, model, batch, seed) if model else {}).items()):
         written[run / (f"reconstructions-{name}.png" if i else "reconstructions.png")] = picture
     for path, content in written.items():
         folder.write(path, content)

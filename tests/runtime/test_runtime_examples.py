@@ -13,9 +13,11 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 import schematic as sg
 from schematic.graph.model import Model
 from schematic.graph.optimizers import ADVERSARIAL, CODE, DENSITY, optimizer
+from schematic.runtime.bounds import evidence
 from schematic.runtime.evaluate import evaluate
 from schematic.runtime.optim import resolve
 from schematic.runtime.program import load_class
+from schematic.runtime.routes import round_trips
 from schematic.runtime.sample import reload, sample
 from schematic.runtime.step import init, step
 
@@ -42,9 +44,10 @@ def test_examples_train_sample_and_are_judged(name: str, tmp_path: Path, monkeyp
     (file,) = sample(run, 9, out=tmp_path / "samples.png")
     assert file.read_bytes().startswith(b"\x89PNG")
     program: Any = load_class((run / "program.py").read_text(), "program.py")
-    assert (run / "reconstructions.png").exists() == hasattr(program, "infer")
-    figures = evaluate(run, 20)
-    assert ("bound" in figures) == (not program.ADVERSARIAL) and "frechet_before" in figures
+    drawn = sg.load(EXAMPLES / f"{name}.sg").drawn
+    assert (run / "reconstructions.png").exists() == bool(round_trips(drawn))
+    figures = {f.name: f for f in evaluate(run, 20)}
+    assert ("elbo" in figures) == (evidence(drawn) is not None) and figures["frechet"].before is not None
     assert set(json.loads((run / "config.json").read_text())["optimizers"]) == set(program.GROUPS)
 
 

@@ -6,7 +6,6 @@ import json
 import struct
 import zlib
 from pathlib import Path
-from types import ModuleType
 from xml.etree import ElementTree
 
 import numpy as np
@@ -18,13 +17,10 @@ from scipy.linalg import sqrtm
 
 from schematic.runtime import classifier
 from schematic.runtime.data import load
-from schematic.runtime.evaluate import evaluate
-from schematic.runtime.folder import Run, create
+from schematic.runtime.folder import create
 from schematic.runtime.metrics import Metrics, draw
 from schematic.runtime.pictures import curves, grid, png, ticks
-from schematic.runtime.prepare import Settings
-from schematic.runtime.samples import pairs
-from schematic.runtime.train import train
+from schematic.runtime.samples import rows
 
 
 def read_png(data: bytes) -> np.ndarray:
@@ -60,7 +56,7 @@ def test_a_grid_shows_images_in_rows() -> None:
 
 def test_reconstructions_stand_under_their_records() -> None:
     before, after = torch.zeros(4, 1, 64, 64), torch.ones(4, 1, 64, 64) * 0.5
-    sheet = read_png(pairs({"x": before}, {"x": after, "z": torch.zeros(4, 2)}, columns=2)["x"])
+    sheet = read_png(rows((before, after), columns=2))
     assert [int(sheet[33 + 66 * r, 33, 0]) for r in range(4)] == [0, 128, 0, 128]
 
 
@@ -107,9 +103,18 @@ def test_shares_and_probabilities() -> None:
             return x.log()
 
     probabilities = torch.tensor([[0.8, 0.1, 0.1], [0.6, 0.3, 0.1], [0.1, 0.2, 0.7], [0.7, 0.2, 0.1]])
-    figures = classifier.judge(Fixed(), probabilities, probabilities)  # type: ignore[arg-type]
-    assert figures.top_probability == pytest.approx(0.7)
-    assert (figures.largest_share, figures.smallest_share) == (0.75, 0.0)
+    real = {"image": probabilities, "label": torch.eye(3)}
+    verdict = classifier.judge(Fixed(), probabilities, real)  # type: ignore[arg-type]
+    assert verdict.top_probability == pytest.approx(0.7)
+    assert (verdict.largest_share, verdict.smallest_share, verdict.modes) == (0.75, 0.0, 2)
+    mean = probabilities.mean(0)
+    divergence = sum(float((p * (p / mean).log()).sum()) for p in probabilities) / 4
+    assert verdict.inception_score == pytest.approx(np.exp(divergence))
+
+
+def test_the_inception_score_is_between_one_and_the_number_of_classes() -> None:
+    assert classifier.inception_score(torch.full((5, 4), 0.25)) == pytest.approx(1)
+    assert classifier.inception_score(torch.eye(4)) == pytest.approx(4)
 
 
 def test_the_classifier_knows_held_out_digits(cache: Path) -> None:
@@ -118,20 +123,7 @@ def test_the_classifier_knows_held_out_digits(cache: Path) -> None:
     assert classifier.accuracy(net, digits.test) >= 0.97
     again = classifier.cached(digits.train["image"], digits.train["label"], cache)
     assert all(torch.equal(a, b) for a, b in zip(net.parameters(), again.parameters(), strict=True))
-    real = classifier.judge(net, digits.test["image"], digits.train["image"])
-    noise = classifier.judge(net, torch.rand(360, 1, 8, 8), digits.train["image"])
+    known = {"image": digits.train["image"], "label": digits.train["label"]}
+    real = classifier.judge(net, digits.test["image"], known)
+    noise = classifier.judge(net, torch.rand(360, 1, 8, 8), known)
     assert real.top_probability > 0.97 and real.frechet < 0.1 * noise.frechet
-
-
-def test_the_bound_is_the_objective_on_held_out_records(programs: ModuleType, tmp_path: Path) -> None:
-    """A prior of one value and an encoder equal to it leave log p(x), which is summed here by hand."""
-    run = train(programs.VAE, out=tmp_path / "vae", settings=Settings(steps=40, device="cpu")).run.path
-    state = Run(run).load()
-    for name in ("p_theta.net.2.weight", "q_eta.net.2.weight", "q_eta.net.2.bias"):
-        state["program"][name].zero_()
-    state["program"]["q_eta.net.2.bias"][4:] = float(np.log(np.expm1(1 - 1e-3)))  # softplus gives scale 1
-    Run(run).save(state)
-    (digits,) = load("digits", {"image": (1, 8, 8)}, {"image": "unit"})
-    x, logits = digits.test["image"].flatten(1), state["program"]["p_theta.net.2.bias"]
-    expected = (x * torch.nn.functional.logsigmoid(logits) + (1 - x) * torch.nn.functional.logsigmoid(-logits)).sum(1)
-    assert evaluate(run, 10, device="cpu")["bound"] == pytest.approx(expected.mean().item(), rel=1e-4)

@@ -168,13 +168,14 @@ def test_a_program_that_says_what_is_partial_gets_its_mask(tmp_path: Path) -> No
     from schematic.runtime.sample import reload
     from schematic.runtime.train import train
 
-    text = sg.emit(sg.load(Path(__file__).parents[2] / "examples/cvae.sg"))
+    model = sg.load(Path(__file__).parents[2] / "examples/cvae.sg")
+    text = sg.emit(model)
     text = text.replace("    FIELDS", '    PARTIAL = ("label",)\n    FIELDS', 1)
     asked = Settings("digits#validation=100", steps=2, batch=8, labels="10%")
-    run = train(text, out=tmp_path / "run", settings=asked).run
+    run = train(text, out=tmp_path / "run", spec=str(model), settings=asked).run
     (found,) = reload(run.path).sets()
     assert found.train["label_observed"].sum() == 134 and len(found.validation["label_observed"]) == 100
-    assert evaluate(run.path, 10, split="validation")["bound"] != evaluate(run.path, 10)["bound"]
+    assert evaluate(run.path, 10, split="validation")[0] != evaluate(run.path, 10)[0]
     with pytest.raises(RunError, match="no validation split"):
         train(text, out=tmp_path / "two", settings=Settings(steps=2))
         evaluate(tmp_path / "two", 10, split="validation")
