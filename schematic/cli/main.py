@@ -9,6 +9,7 @@ import traceback
 
 import click
 
+from schematic.cli.auditing import audit
 from schematic.cli.diagnostics import show
 from schematic.cli.front import check, compile, derive, fmt, render, swap
 from schematic.cli.judging import evaluate, sample
@@ -47,7 +48,7 @@ def cli() -> None:
 
 
 for commands in (
-    (init, check, fmt, render, derive, compile, verify),
+    (init, check, fmt, render, derive, compile, verify, audit),
     (train, sample, evaluate),
     (swap, diff, identify, relations),
 ):

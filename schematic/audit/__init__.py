@@ -1,0 +1,1 @@
+"""Losses that people wrote by hand, held against the objective that a drawing derives."""

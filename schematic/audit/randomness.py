@@ -1,0 +1,170 @@
+"""Random numbers, recorded while the user's code draws them and given to the program as its own draws.
+
+A program asks for standard noise (`randn`, `rand`, an exponential race, bits); what the user drew is kept as that: a
+Normal without its mean and scale, classes as what they are. `shares` lists the ways to give one to the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice, permutations, product
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+MOST = 24  # ways to share the draws that are tried
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One draw, standardized. kind: "normal", "uniform", "exponential", "bits", "class" (integers)."""
+
+    kind: str
+    value: Tensor
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One draw that the program makes."""
+
+    kind: str
+    shape: tuple[int, ...]
+
+
+Share = tuple[Tensor | None, ...]  # for each draw of the program what it is given; None: nothing fits
+
+
+class Recorder(TorchDispatchMode):
+    """Every random number that torch draws."""
+
+    def __init__(self, pool: list[Drawn]) -> None:
+        super().__init__()
+        self.pool = pool
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        value = func(*args, **(kwargs or {}))
+        kind = KINDS.get(func.overloadpacket.__name__)
+        if kind is not None and isinstance(value, Tensor):
+            self.pool.append(Drawn(kind, standard(func, args, kwargs or {}, value.detach())))
+        return value
+
+
+KINDS = {
+    "randn": "normal", "randn_like": "normal", "normal": "normal", "normal_": "normal",
+    "rand": "uniform", "rand_like": "uniform", "uniform_": "uniform", "exponential_": "exponential",
+    "bernoulli": "bits", "bernoulli_": "bits", "multinomial": "class", "randint": "class", "randint_like": "class",
+}  # fmt: skip
+
+
+def standard(func: Any, args: Any, kwargs: Any, value: Tensor) -> Tensor:
+    """A draw without the place and the scale that it was given."""
+    name = func.overloadpacket.__name__
+    if name in ("normal_", "uniform_"):
+        a, b = (*args[1:], *((0.0, 1.0)[len(args) - 1 :]))[:2]
+        a, b = kwargs.get("mean", kwargs.get("from", a)), kwargs.get("std", kwargs.get("to", b))
+        return (value - a) / (b if name == "normal_" else b - a)
+    if name == "normal" and args and (isinstance(args[0], Tensor) or len(args) > 1):
+        mean, std = args[0], args[1] if len(args) > 1 else 1.0
+        return (value - mean) / std if isinstance(std, Tensor | float | int) else value - mean
+    return value.clone()
+
+
+class Replay(TorchDispatchMode):
+    """The program's draws, taken from `given` one by one; without it, only noted in `asked`."""
+
+    def __init__(self, given: Sequence[Tensor | None] = ()) -> None:
+        super().__init__()
+        self.given, self.asked = iter(given), list[Asked]()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        value = func(*args, **(kwargs or {}))
+        kind = KINDS.get(func.overloadpacket.__name__)
+        if kind is None:
+            return value
+        self.asked.append(Asked(kind, tuple(value.shape)))
+        shared = next(self.given, None)
+        return value if shared is None else value.copy_(shared)
+
+
+def shares(asked: Sequence[Asked], pool: Sequence[Drawn]) -> list[Share]:
+    """The ways to give the program's draws what the user drew, the plain order first; one draw goes to one."""
+    options = [[(i, v) for i, d in enumerate(pool) for v in views(d, a)] or [(None, None)] for a in asked]
+    ways = (w for w in product(*options) if distinct([i for i, _ in w]))
+    found = [tuple(v for _, v in w) for w in islice(ways, MOST)]
+    return found or [tuple(None for _ in asked)]
+
+
+def distinct(places: Sequence[int | None]) -> bool:
+    taken = [p for p in places if p is not None]
+    return len(taken) == len(set(taken))
+
+
+def views(d: Drawn, a: Asked) -> Iterator[Tensor]:
+    """A draw as what the program asks for: in its shape, its axes exchanged, the other end of a uniform."""
+    if d.kind == "class" and a.kind == "exponential":
+        if d.value.numel() == prod(a.shape[:-1]) and d.value.numel() and int(d.value.max()) < a.shape[-1]:
+            chosen = torch.nn.functional.one_hot(d.value.reshape(a.shape[:-1]).long(), a.shape[-1])
+            yield 1 - (1 - 1e-12) * chosen.to(torch.get_default_dtype())
+        return
+    if d.kind != a.kind or d.value.numel() != prod(a.shape):
+        return
+    for value in arranged(d.value, a.shape):
+        yield value
+        if d.kind == "uniform":
+            yield 1 - value
+
+
+def arranged(value: Tensor, shape: tuple[int, ...]) -> Iterator[Tensor]:
+    """The values in this shape: as they lie, or with leading axes exchanged (samples and records)."""
+    yield value.reshape(shape)
+    lead = [n for n in value.shape if n != 1]
+    wanted = [n for n in shape if n != 1]
+    if lead != wanted and sorted(lead) == sorted(wanted) and len(lead) <= 4:
+        for order in permutations(range(len(lead))):
+            if [lead[i] for i in order] == wanted:
+                yield value.reshape(lead).permute(order).reshape(shape)
+    if len(shape) > 2 and len(value.shape) < len(shape) and shape[0] != shape[1]:
+        yield value.reshape(shape[1], shape[0], *shape[2:]).transpose(0, 1)
+
+
+@contextmanager
+def recording(pool: list[Drawn]) -> Iterator[None]:
+    """Keeps what torch and numpy draw in the pool."""
+    kept = {name: getattr(np.random, name) for name in NUMPY}
+    for name, kind in NUMPY.items():
+        setattr(np.random, name, _noted(kept[name], name, kind, pool))
+    try:
+        with Recorder(pool):
+            yield
+    finally:
+        for name, make in kept.items():
+            setattr(np.random, name, make)
+
+
+NUMPY = {
+    "normal": "normal", "randn": "normal", "standard_normal": "normal", "rand": "uniform", "random": "uniform",
+    "uniform": "uniform", "random_sample": "uniform", "randint": "class", "choice": "class",
+}  # fmt: skip
+
+
+def _noted(make: Callable[..., Any], name: str, kind: str, pool: list[Drawn]) -> Callable[..., Any]:
+    def made(*args: Any, **kwargs: Any) -> Any:
+        value = make(*args, **kwargs)
+        array = np.asarray(value)
+        if array.dtype.kind in "fi" and array.size > 1:
+            place, scale = (kwargs.get("loc", args[0] if args else 0.0), kwargs.get("scale", (*args, 1.0, 1.0)[1])) \
+                if name == "normal" else (0.0, 1.0)  # fmt: skip
+            if name == "uniform":
+                place = kwargs.get("low", args[0] if args else 0.0)
+                scale = kwargs.get("high", args[1] if len(args) > 1 else 1.0) - place
+            plain = (array - place) / scale if kind != "class" else array
+            pool.append(Drawn(kind, torch.as_tensor(np.array(plain))))
+        return value
+
+    return made

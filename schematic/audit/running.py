@@ -1,0 +1,314 @@
+"""One run of the user's losses, or of their training step, at random weights and data: what each update would move."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice, permutations, product
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from schematic.audit.adapter import Adapter, Wrong
+from schematic.audit.factors import formed, forms_of
+from schematic.audit.parameters import Parameters, Vector, flat_tensors
+from schematic.audit.pieces import Piece, pieces
+from schematic.audit.randomness import Drawn, recording
+from schematic.audit.stage import Backward, Line, Stage, Step, on
+
+Data = dict[str, Any]
+
+TRIES = 400  # ways to call a function that are tried
+
+
+@dataclass
+class Moved:
+    """What the user's code does to the parameters of one update. `target`: the gradient of what is maximized there;
+    `leaks`: groups that the losses reach and that the update does not move; `events`: in which order, how often."""
+
+    target: Vector
+    pieces: list[Piece]
+    value: float | None = None
+    leaks: dict[str, float] = field(default_factory=dict)
+    line: Line | None = None
+    pool: list[Drawn] = field(default_factory=list)
+    times: int = 1
+    moved: frozenset[str] = frozenset()
+
+
+@dataclass
+class Records:
+    """The data of a run: values of the variables, and the batch that the program takes."""
+
+    size: int
+    values: dict[str, Tensor]
+    batch: dict[str, Tensor]
+    drawn: list[Drawn]
+
+
+def records(question: Data, size: int, seed: int) -> Records:
+    """Random data of the variables' types, and draws from the priors."""
+    draw = torch.Generator().manual_seed(seed)
+    values, drawn, batch = {}, [], {}
+    for name, v in question["variables"].items():
+        values[name] = _random(v, size, draw)
+        if v["prior"]:
+            drawn.append(_standard(v, values[name]))
+    for field_, name in question["fields"].items():
+        v = question["variables"][name]
+        first = v["data"][0] == field_
+        batch[field_] = values[name] if first else _random({**v, "prior": None}, size, draw)
+    return Records(size, values, batch, drawn)
+
+
+def _random(v: Data, size: int, draw: torch.Generator) -> Tensor:
+    shape, like = (size, *v["event"]), {"dtype": torch.float64}
+    match v["prior"], v["kind"]:
+        case _, "category":
+            return torch.eye(v["event"][-1], **like)[torch.randint(v["event"][-1], shape[:-1], generator=draw)]
+        case _, "binary":
+            return (torch.rand(shape, generator=draw, **like) < 0.5).double()
+        case "Uniform", _:
+            low, high = v["args"]
+            return low + (high - low) * torch.rand(shape, generator=draw, **like)
+        case None, "unit":
+            return 0.05 + 0.9 * torch.rand(shape, generator=draw, **like)
+        case _:
+            mean, scale = v["args"] if v["prior"] == "Normal" else (0.0, 1.0)
+            return mean + scale * torch.randn(shape, generator=draw, **like)
+
+
+def _standard(v: Data, value: Tensor) -> Drawn:
+    match v["prior"]:
+        case "Normal" | "Laplace":
+            return Drawn("normal", (value - v["args"][0]) / v["args"][1])
+        case "Uniform":
+            return Drawn("uniform", (value - v["args"][0]) / (v["args"][1] - v["args"][0]))
+        case "Categorical":
+            return Drawn("class", value.argmax(-1))
+        case _:
+            return Drawn("bits", value)
+
+
+# --- calling what the user wrote ------------------------------------------------------------------------------------
+
+
+def arguments(call: Callable[..., Any], given: Records, question: Data, adapter: Adapter) -> Iterator[tuple[Any, ...]]:
+    """Ways to call a function with the data: by the variables' names, else whatever it takes, the likeliest first."""
+    try:
+        signature = list(inspect.signature(call).parameters.values())
+    except (TypeError, ValueError):
+        signature = []
+    needed = [p for p in signature if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    variables = question["variables"]
+    if any(p.kind is p.VAR_POSITIONAL for p in signature) and not needed:
+        yield ()
+    names = [p.name for p in needed]
+    if all(n in variables for n in names):
+        ways = [_forms(variables[n], adapter.forms.get(n)) for n in names]
+        for forms in product(*ways):
+            yield tuple(formed(given.values[n], variables[n]["kind"], f) for n, f in zip(names, forms, strict=True))
+        return
+    data = [n for n, v in variables.items() if v["data"]]
+    rest = [n for n, v in variables.items() if not v["data"]]
+    for order in permutations([*data, *rest], len(needed)):
+        yield from _shaped(order, given, variables, adapter)
+    if len(needed) == 1:
+        yield from _shaped((Whole(data),), given, variables, adapter)
+    elif len(needed) == 2:  # training_step(batch, batch_idx)
+        for (batch,) in _shaped((Whole(data),), given, variables, adapter):
+            yield batch, 0
+        for (batch,) in _shaped((data[0],), given, variables, adapter):
+            yield batch, 0
+    elif len(needed) == 3:
+        for (batch,) in _shaped((Whole(data),), given, variables, adapter):
+            yield batch, 0, 0
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A batch as loaders give it: the data of a record in a tuple, labels last."""
+
+    names: Sequence[str]
+
+
+def _forms(v: Data, said: Any) -> list[Any]:
+    return [tuple(said) if isinstance(said, list | tuple) else said] if said is not None else list(forms_of(v))
+
+
+def _shaped(order: Sequence[Any], given: Records, variables: Data, adapter: Adapter) -> Iterator[tuple[Any, ...]]:
+    ways = [
+        [tuple(w) for w in product(*(_forms(variables[m], adapter.forms.get(m)) for m in n.names))]
+        if isinstance(n, Whole) else _forms(variables[n], adapter.forms.get(n))
+        for n in order
+    ]  # fmt: skip
+    for forms in product(*ways):
+        yield tuple(_value(n, f, given, variables) for n, f in zip(order, forms, strict=True))
+
+
+def _value(name: Any, form: Any, given: Records, variables: Data) -> Any:
+    if not isinstance(name, Whole):
+        return formed(given.values[name], variables[name]["kind"], form)
+    parts = [formed(given.values[m], variables[m]["kind"], f) for m, f in zip(name.names, form, strict=True)]
+    return [*parts, torch.zeros(given.size, dtype=torch.long)] if len(parts) == 1 else parts
+
+
+@dataclass
+class Call:
+    """A function of the user's with the way to call it, once found."""
+
+    call: Callable[..., Any]
+    name: str
+    way: int | None = None
+
+    def __call__(self, given: Records, question: Data, adapter: Adapter) -> Any:
+        """Its value. Raises: Wrong, telling what it raised for the likeliest arguments."""
+        ways = list(islice(arguments(self.call, given, question, adapter), TRIES))
+        if self.way is not None:
+            return self.call(*ways[self.way])
+        first: BaseException | None = None
+        for i, way in enumerate(ways):
+            try:
+                value = self.call(*way)
+            except Exception as e:
+                first = first or e
+                continue
+            self.way = i
+            return value
+        if first is None:
+            raise Wrong(f"{self.name} takes arguments that are no variables of the model",
+                        "give a lambda whose arguments are named after the model's variables")  # fmt: skip
+        raise first
+
+
+# --- what is moved --------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Theirs:
+    """The user's side: nets, losses or a step, on the stage."""
+
+    question: Data
+    adapter: Adapter
+    stage: Stage
+    parameters: Parameters
+    groups: dict[str, frozenset[int]]  # the parameters that each group's factors alone reach
+    losses: dict[tuple[str, ...], Call]
+    step: Call | None
+
+    def run(self, given: Records, seed: int) -> tuple[list[Moved | None], list[Step]]:
+        """What each update of the model is in the user's code; None: nothing there speaks of it. And the order in which
+        their optimizers stepped."""
+        if self.step is not None:
+            return self._stepped(given, seed)
+        return [self._summed(u["groups"], given, seed) for u in self.question["updates"]], []
+
+    def _played(self, call: Call, given: Records, seed: int, pool: list[Drawn]) -> Any:
+        """One call on the stage, from the same random state whenever the seed is the same."""
+        self.stage.forget()
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)
+        with on(self.stage), recording(pool):
+            return call(given, self.question, self.adapter)
+
+    def _summed(self, groups: Sequence[str], given: Records, seed: int) -> Moved | None:
+        """The sum of the losses of an update's groups, each moving its own."""
+        found: Moved | None = None
+        for names, call in self.losses.items():
+            if not set(names) & set(groups):
+                continue
+            pool = list(given.drawn)
+            loss = scalar(self._played(call, given, seed, pool), call.name)
+            mine = frozenset[int]().union(*(self.groups[g] for g in names if g in groups))
+            sign = 1.0 if set(names) & self.adapter.maximized else -1.0
+            kept = [Piece(sign * p.gradient, p.line) for p in pieces(loss, self.parameters, self.stage)]
+            whole = sign * self.parameters.gradient(loss)
+            mask = np.zeros(len(whole))
+            mask[self.parameters.places(mine)] = 1.0
+            leaks = {g: self._size(whole, i) for g, i in self.groups.items() if g not in names}
+            line = self.stage.lines[loss.grad_fn][1] if loss.grad_fn in self.stage.lines else None
+            here = Moved(whole * mask, [Piece(p.gradient * mask, p.line) for p in kept], sign * loss.item(), leaks,
+                         line, pool, 1, frozenset(names) & frozenset(groups))  # fmt: skip
+            found = here if found is None else _added(found, here)
+        return found
+
+    def _size(self, gradient: Vector, indices: frozenset[int]) -> float:
+        return float(np.linalg.norm(gradient[self.parameters.places(indices)]))
+
+    def _stepped(self, given: Records, seed: int) -> tuple[list[Moved | None], list[Step]]:
+        """Two steps in a row from the same random numbers: what was left behind by the first is in the second."""
+        assert self.step is not None
+        for p in self.parameters.tensors:
+            p.grad = None
+        pool: list[Drawn] = []
+        seen: dict[int, list[Piece]] = {}
+        self.stage.watch = lambda b: seen.update({id(b): self._pieces(b)})
+        try:
+            for _ in range(2):
+                pool[:] = given.drawn
+                seen.clear()
+                self._played(self.step, given, seed, pool)
+        finally:
+            self.stage.watch = None
+        steps = [e for e in self.stage.events if isinstance(e, Step)]
+        flows = [e for e in self.stage.events if isinstance(e, Backward)]
+        return [self._by_steps(u["groups"], steps, flows, seen, pool) for u in self.question["updates"]], steps
+
+    def _pieces(self, event: Backward) -> list[Piece]:
+        return [
+            Piece(-p.gradient, p.line or event.line)
+            for loss in event.losses
+            if loss.requires_grad and loss.numel() == 1
+            for p in pieces(loss, self.parameters, self.stage)
+        ]
+
+    def _by_steps(self, groups: Sequence[str], steps: Sequence[Step], flows: Sequence[Backward],
+                  seen: dict[int, list[Piece]], pool: list[Drawn]) -> Moved:  # fmt: skip
+        """What all optimizers together do to the parameters of these groups."""
+        target = np.zeros(sum(self.parameters.sizes))
+        times: dict[str, int] = {}
+        line: Line | None = None
+        for s in steps:
+            held = self.parameters.indices(s.parameters)
+            for g in groups:
+                mine = held & self.groups[g]
+                if not mine:
+                    continue
+                times[g] = times.get(g, 0) + 1
+                by_id = dict(zip(map(id, s.parameters), s.gradients, strict=True))
+                whole = self.parameters.vector([by_id.get(id(t)) for t in self.parameters.tensors])
+                mask = np.zeros(len(target))
+                mask[self.parameters.places(mine)] = 1.0 if s.maximize else -1.0
+                target += whole * mask
+                line = s.line
+        mask = np.zeros(len(target))
+        mask[self.parameters.places(frozenset[int]().union(*(self.groups[g] for g in groups)))] = 1.0
+        kept = [Piece(p.gradient * mask, p.line) for f in flows for p in seen.get(id(f), ())]
+        return Moved(target, kept, None, {}, line, pool, max(times.values(), default=0), frozenset(times))
+
+
+def _added(a: Moved, b: Moved) -> Moved:
+    """Two losses of one update, for different groups of it or for the same."""
+    value = None if a.value is None or b.value is None else a.value + b.value
+    leaks = {g: max(a.leaks.get(g, 0.0), b.leaks.get(g, 0.0)) for g in {*a.leaks, *b.leaks}}
+    return Moved(a.target + b.target, [*a.pieces, *b.pieces], value, leaks, a.line or b.line, [*a.pool, *b.pool],
+                 1, a.moved | b.moved)  # fmt: skip
+
+
+def scalar(value: Any, name: str) -> Tensor:
+    """The loss that a function returned: its first scalar tensor. Raises: Wrong."""
+    if isinstance(value, dict) and "loss" in value:
+        value = value["loss"]
+    found = [t for t in flat_tensors(value) if t.numel() == 1 and t.requires_grad]
+    if found:
+        return found[0].reshape(())
+    tensors = flat_tensors(value)
+    if tensors and tensors[0].requires_grad:
+        raise Wrong(f"{name} returns a tensor of shape {tuple(tensors[0].shape)}, not one loss",
+                    "let the adapter take its mean, as the training loop does")  # fmt: skip
+    if tensors and tensors[0].numel() == 1:
+        return tensors[0].reshape(()).detach().requires_grad_() * 1.0
+    raise Wrong(f"{name} returns {type(value).__name__}, not a loss that gradients can flow from")
