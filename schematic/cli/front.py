@@ -22,11 +22,12 @@ from schematic.cli.options import (
 )
 from schematic.cli.output import deliver, write, writing
 from schematic.core.diagnostics import Diagnostic, Report, in_order
-from schematic.core.source import Source
+from schematic.core.source import Source, Span
 
 if TYPE_CHECKING:
     from schematic.calculus.terms import Objective, Term
     from schematic.compiler.pipeline import Stage
+    from schematic.graph.applying import At
     from schematic.graph.model import AnyModel
     from schematic.render.drawing import Format
 
@@ -276,7 +277,16 @@ def swap(
     if len(variables) not in (0, 2):
         raise click.UsageError("name two variables to exchange, or none to exchange solid and dashed arrows")
     drawn = loaded(file, model, restate)
-    moved = algebra.swap(drawn, *variables) if variables else algebra.swap_arrows(drawn)
+    moved = algebra.swap(drawn, *variables, at=named(variables)) if variables else algebra.swap_arrows(drawn)
     for said, source in logs(moved)[len(logs(drawn)) :]:
         click.echo(f"assumes: {said}" + (f" ({source})" if source else ""), err=True)
     deliver(text.model_text(moved), output, suffix=".sg", force=force)
+
+
+def named(variables: tuple[str, ...]) -> At:
+    """The places of the two variables, for what is wrong with them, as if `A B` were a text."""
+    from schematic.graph.applying import At
+
+    said = Source("swap", " ".join(variables))
+    first, whole = len(variables[0]), len(said.text)
+    return At(Span(said, 0, whole), args=(Span(said, 0, first), Span(said, first + 1, whole)))

@@ -117,6 +117,12 @@ def relations(folder: Path | None, output: str | None, force: bool, as_json: boo
     from schematic.studies.known import known
 
     models = known(folder)
+    if folder is not None:
+        left = sorted({file.name for file in folder.glob("*.sg")} - {k.file for k in models})
+        if left:
+            click.echo(f"left out, having errors or no model: {', '.join(left)}", err=True)
+        if not models:
+            raise click.ClickException(f"{folder} has no file with a model")
     found = study.relations(models)
     if as_json:
         text = json.dumps([asdict(r) for r in found], indent=2) + "\n"
