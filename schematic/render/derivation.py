@@ -77,7 +77,7 @@ def _item(said: str, lead: str = "") -> list[str]:
 def _row_text(number: int, row: UpdateRow) -> Iterator[str]:
     yield f"{number}. {', '.join(map(greek, row.objective.groups))}"
     cells = (
-        ("trains", (", ".join(m.text for m in row.moved) or "-",)),
+        ("trains", ("; ".join(m.text for m in row.moved) or "-",)),
         ("maximizes", lines(row.objective.term, WIDTH - 16)),
         ("optimizer", (optimizer_text(row),)),
         ("no gradient", (", ".join(stopped_role(d) + density_text(d) for d in row.stopped) or "-",)),
