@@ -35,7 +35,7 @@ EXAMPLES = Path("examples")
 FOLDER = Path("docs/catalogue")
 RUNS = FOLDER / "runs"
 COMMAND = "python -m benchmarks.catalogue"
-WIDTH = 90
+WIDTH = 100
 THUMBNAIL, THUMBNAIL_WIDTH = 0.4, 200  # its scale, its most pixels
 FIGURES_HEAD = ("figure", "before training", "after", "target")
 
@@ -192,11 +192,12 @@ def _derivation(objective: Objective, bold: frozenset[str]) -> Iterator[str]:
     body = ["From the paper's form:", "", *formula(objective.derivation.start, bold)]
     for n, step in enumerate(seen, 1):
         body += ["", *_step(n, step, bold)]
+    if seen:
+        yield from folded(f"Derivation, {len(seen)} step{'s' * (len(seen) > 1)}", body)
+    else:
+        yield from ("", "This is the paper's form as it stands.")
     if objective.assumptions:
-        body += ["", "Reading this way assumes", ""]
-        body += [f"- {escaped(said)}" for said in objective.assumptions]
-    count = f"{len(seen)} step{'s' * (len(seen) != 1)}"
-    yield from folded(f"Derivation, {count}" if seen else "It is the paper's form as it stands", body)
+        yield from ("", "Reading this way assumes:", "", *(f"- {escaped(said)}" for said in objective.assumptions))
 
 
 def _step(n: int, step: Step, bold: frozenset[str]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The README and the pages keep their word: what they show is what is there."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -46,6 +47,13 @@ def test_readme_shows_the_files_as_they_are() -> None:
     for name in ("infogan", "vae"):
         body = (ROOT / "examples" / f"{name}.sg").read_text().split("\n", 1)[1]
         assert f"```\n{body}```" in page
+
+
+@pytest.mark.parametrize("name", ["infogan", "vae"])
+def test_readme_shows_the_objectives_as_they_are(name: str) -> None:
+    found = json.loads(CliRunner().invoke(cli, ["derive", str(ROOT / "examples" / f"{name}.sg"), "--json"]).stdout)
+    shown = found["objectives"][-1]["text"].replace("|", r"\|")
+    assert f"`{shown}`" in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
