@@ -5,6 +5,7 @@ model.sg             the spec as it was trained          program.py   the emitte
 drawing.svg          the model's drawing                 metrics.jsonl, curves.svg   the objectives over time
 samples.png          a grid of samples; samples.npz where nothing is an image, samples-NAME.png for a second image
 reconstructions.png  records, each above what inference and generation bring back of it
+predictions.png      records in a column for each class that they are taken for
 figures.json         what `schematic evaluate` found
 checkpoints/         the last KEEP of them: parameters, optimizers, data order, random states, step
 weights.safetensors  the parameters alone, for the emitted class: moving averages where there are any
@@ -159,6 +160,7 @@ FILES = (
     "samples*.png",
     "samples.npz",
     "reconstructions*.png",
+    "predictions*.png",
     "figures.json",
     "checkpoints/*.pt",
     "weights.safetensors",

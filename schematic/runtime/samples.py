@@ -18,7 +18,7 @@ from schematic.runtime.folder import Run
 from schematic.runtime.idx import Array
 from schematic.runtime.pictures import grid, is_image
 from schematic.runtime.program import Program
-from schematic.runtime.routes import follow, round_trips, spec
+from schematic.runtime.routes import follow, predictions, round_trips, spec
 
 COLUMNS = 8
 Values = dict[str, Tensor]
@@ -79,6 +79,22 @@ def returned(program: Program, model: AnyModel, batch: Batch, seed: int) -> dict
     return found
 
 
+def classified(program: Program, model: AnyModel, batch: Batch, seed: int, most: int = COLUMNS) -> dict[str, bytes]:
+    """By predicted category, its records in a column for each class that they are taken for, `most` at most."""
+    found = {}
+    for route in predictions(model):
+        images = next((v.name for v in route.reads if is_image(v.type.shape)), None)
+        if images is not None:
+            with seeded(seed, device_of(program)):
+                values = follow(program, route, {v.name: batch[program.DATA[v.name]] for v in route.reads})
+            classes = values[route.target.name].argmax(1)
+            columns = [values[images][classes == c][:most] for c in range(route.target.type.size)]
+            blank = torch.ones_like(values[images][:most])
+            full = torch.stack([torch.cat((column, blank[len(column) :])) for column in columns], 1)
+            found[route.target.name] = grid(numpy(full.flatten(0, 1)), len(columns))
+    return found
+
+
 def numpy(value: Tensor) -> Array:
     array: Array = value.detach().float().cpu().numpy()
     return array
@@ -100,10 +116,16 @@ def files(path: Path, values: Values, columns: int = COLUMNS) -> dict[Path, byte
 
 
 def write(run: Run, program: Program, sets: Sequence[DataSet], seed: int, n: int = 64) -> None:
-    """The run's samples, and reconstructions of its test records where the arrows lead to them and back."""
+    """The run's samples; of its test records reconstructions and predictions, where the arrows lead to them."""
     batch, model = records(sets, n, device_of(program)), spec(run)
     written = files(run / "samples.png", generate(program, n, batch, seed))
-    for i, (name, picture) in enumerate((returned(program, model, batch, seed) if model else {}).items()):
-        written[run / (f"reconstructions-{name}.png" if i else "reconstructions.png")] = picture
+    if model is not None:
+        more = records(sets, 8 * n, device_of(program))
+        for name, made in (
+            ("reconstructions", returned(program, model, batch, seed)),
+            ("predictions", classified(program, model, more, seed)),
+        ):
+            for i, (variable, picture) in enumerate(made.items()):
+                written[run / (f"{name}-{variable}.png" if i else f"{name}.png")] = picture
     for path, content in written.items():
         folder.write(path, content)
