@@ -22,6 +22,7 @@ from schematic.calculus.terms import (
     Scale,
     Term,
     Where,
+    masked,
 )
 
 
@@ -85,6 +86,7 @@ ZERO, ONE = Mark("0", "0"), Mark("1", "1")
 SQUARE, LESS = Mark("²", "^{2}"), Mark(" − ", "-")
 GRADIENT, NORM = Mark("‖∇", r"\Vert\nabla "), Mark("‖", r"\Vert ")
 MINIMUM = Mark("min", r"\min")
+OBSERVED, MISSING = Mark(" observed: ", r"\text{ observed}:\,"), Mark(" missing: ", r"\text{ missing}:\,")
 UNITS = Mark("Σᵢ ", r"\textstyle\sum_{i}")
 
 
@@ -99,7 +101,7 @@ def layout_density(d: Density) -> Row:
     sign = (Mark(d.letter, d.letter), *(perfect or _parameters(d)), *((REVERSE,) if d.reverse else ()))
     unit: Row = (Script((Mark("i", "i"),)),) if d.each else ()
     rest: Row = (Script((Mark("−i", "-i"),)),) if d.each else ()
-    targets = _listed(tuple((*_variable(d, v), *unit) for v in d.targets))
+    targets = _listed(tuple((*_variable(d, v), *unit) for v in d.shown))
     given = _listed(tuple((*_variable(d, v), *(rest if v in d.targets else ())) for v in d.given))
     condition = (BAR, *given) if given else ()
     heat = (Mark("; T=", r";\,T{=}"), Number(d.temperature)) if d.temperature != 1 else ()
@@ -142,8 +144,8 @@ def _sampled(d: Density) -> Row:
     """z ~ p(z), (x, t) ~ p_data(x, t), x = G_theta(z)."""
     if d.kind == "implicit":
         return _map(d)
-    names = _listed(tuple((Name(v),) for v in d.targets))
-    left = names if len(d.targets) == 1 else (LEFT, *names, RIGHT)
+    names = _listed(tuple((Name(v),) for v in d.shown))
+    left = names if len(d.shown) == 1 else (LEFT, *names, RIGHT)
     return (*left, TILDE, *layout_density(d))
 
 
@@ -189,10 +191,11 @@ def _product(term: Term, depth: int) -> Row:
             return _critic(term)
         case KL(left, right):
             return (DIVERGENCE, LEFT, *layout_density(left), PARALLEL, *layout_density(right), RIGHT)
-        case Expect((), body):
-            return _bracket(body, depth)
+        case Expect(draws, body) if not any(d.shown for d in draws):
+            return _product(body, depth) if isinstance(body, Where) else _bracket(body, depth)
         case Expect(draws, body):
-            inside = _product(body, depth) if isinstance(body, Expect) and body.draws else _bracket(body, depth)
+            bare = (isinstance(body, Expect) and body.draws) or isinstance(body, Where)
+            inside = _product(body, depth) if bare else _bracket(body, depth)
             between = (SPACE,) if isinstance(body, Expect) and body.draws else ()
             return (*_expectations(draws), *between, *inside)
         case LogMean(k, draws, body):
@@ -204,6 +207,8 @@ def _product(term: Term, depth: int) -> Row:
             return (Mark("Σᵢ w̃ᵢ", r"\textstyle\sum_{i}\tilde{w}_{i}"), *ratio, SPACE, *_bracket(body, depth))
         case Mass(d, body):
             return (*layout_density(d), SPACE, *_product(body, depth))
+        case Where(variable, values, _, body) if (name := masked(variable)) is not None:
+            return (OPEN, Name(name), OBSERVED if 1 in values else MISSING, *_sum(body, depth + 1), CLOSE)
         case Where(variable, values, _, body):
             listed = _listed(tuple((Number(Fraction(v)),) for v in values), Mark(",", ","))
             some: Row = (Mark(" ∈ {", r"\in\{"), *listed, Mark("}", r"\}"))
@@ -242,6 +247,7 @@ def _critic(c: Critic) -> Row:
 
 def _expectations(draws: tuple[Density, ...]) -> Row:
     """E_{p(y)} E_{p_theta(x | y)}; E_{z ~ p(z), x = G_theta(z)} where a map is among the draws."""
+    draws = tuple(d for d in draws if d.shown)
     first, rest = draws[0], draws[1:]
     if first.kind == "indicator" and rest:
         return (*_expectations((first,)), SPACE, *_expectations(rest))

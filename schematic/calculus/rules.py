@@ -81,6 +81,16 @@ def _cases(term: Term, context: Context) -> Rewrite | None:
     return None
 
 
+def _known(term: Term, context: Context) -> Rewrite | None:
+    match term:
+        case Expect(draws, body):
+            for i, d in enumerate(draws):
+                if d.kind == "indicator" and (value := d.value(d.target)) is not None:
+                    rest = Expect((*draws[:i], *draws[i + 1 :]), body, term.branch)
+                    return Rewrite(substitute(rest, d.target, value))
+    return None
+
+
 def _component(term: Term, context: Context) -> Rewrite | None:
     match term:
         case Expect((Density(kind="blue") as b, *rest), body) if b.value(b.target) is None:
@@ -232,6 +242,8 @@ RULES: tuple[Rule, ...] = (
     Rule("domain", "E_{p(y)}[T(y)] = sum_v p(y=v) T(v), p(y) uniform", "Eq. 7", _domain),
     Rule("cases", "a distribution that differs by domain is written out in each; an implicit one by its map "
          "x = G(z), z ~ p(z)", "Eqs. 3, 6, 18, 33, 34", _cases),
+    Rule("known", "on generated samples a partial variable is not observed; drawn from its prior it is known",
+         "Kingma et al. 2014", _known),
     Rule("component", "E_{q(y|x)}[T(y)] = sum_v q(y=v|x) T(v)", "Eqs. 37, 38", _component),
     Rule("perfect", "q_*^r(y|x) puts all its mass on 1 - origin", "Lemma 2, Eq. 37", _perfect),
     Rule("degenerate", "log f(. | ., y=given) is fixed, without parameters: constant", "sections 3.2.2, 3.3",

@@ -51,7 +51,9 @@ def tidy(term: Term) -> Term:
             return ZERO
         case Where(body=Add(())) | Normalized(body=Add(())) | LogMean(body=Add(())):
             return ZERO
-        case Expect((), body) | LogMean(_, (), body) | Scale(1, body):
+        case Expect((), body, branch):
+            return body if branch is None else within(body, branch)
+        case LogMean(_, (), body) | Scale(1, body):
             return body
         case Scale(0, _):
             return ZERO
@@ -65,6 +67,17 @@ def tidy(term: Term) -> Term:
             return tidy(Scale(factor, Mass(d, body)))
         case _:
             return new
+
+
+def within(term: Term, branch: int | str) -> Term:
+    """The term as it stands in a branch: its outermost expectations are taken there."""
+    match term:
+        case Expect(branch=None):
+            return replace(term, branch=branch)
+        case Add() | Scale() | Where():
+            return rebuild(term, tuple(within(t, branch) for t in children(term)))
+        case _:
+            return term
 
 
 def needs(term: Term) -> frozenset[str]:
@@ -127,7 +140,7 @@ def trim(draws: tuple[Density, ...], needed: Iterable[str], where: dict[str, int
             above = {v for v in outside(draws[i]) if v in where} - wanted
             wanted |= above
             pending += above
-    return tuple(_fields(draws[i], wanted) for i in sorted(kept))
+    return tuple(_fields(draws[i], {v for v in wanted if where[v] == i}) for i in sorted(kept))
 
 
 def _fields(d: Density, wanted: set[str]) -> Density:

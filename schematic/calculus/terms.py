@@ -20,7 +20,7 @@ class Density:
     """A conditional distribution as it stands in a formula: q_eta(z | x, y=0).
 
     kind       explicit: can be scored · implicit: hollow, target = G(given) · blue: b or its reverse b^r
-               · prior, data: given distributions p(z), p_data(x, t) · indicator: uniform p(y)
+               · prior, data: given distributions p(z), p_data(x, t) · indicator: uniform p(y), or a mask at its value
                · cases: defined domain by domain, p_theta(x|y) of Eq. 6, with the code encapsulated (Eq. 3)
     group      the parameters, several joined by a comma (cases: p_theta,eta(x, z|y)); None: given
     values     the domain variables that stand at a fixed value here: (("y", 0),); one that is fixed may be left out
@@ -56,12 +56,27 @@ class Density:
     def target(self) -> str:
         return self.targets[0]
 
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The targets as the paper writes them: whether a variable is observed goes unsaid."""
+        return tuple(t for t in self.targets if masked(t) is None)
+
     def value(self, variable: str) -> int | None:
         """The value at which a domain variable stands here, None while it is free."""
         return dict(self.values).get(variable)
 
     def mentions(self, variable: str) -> bool:
         return variable in self.targets or variable in self.given
+
+
+def mask(variable: str) -> str:
+    """The name of whether a `partial` variable is observed, 1 or 0; no variable of a file can have it."""
+    return f"{variable}?"
+
+
+def masked(name: str) -> str | None:
+    """The variable that a mask is about, None of any other name."""
+    return name[:-1] if name.endswith("?") else None
 
 
 @dataclass(frozen=True)
@@ -143,7 +158,7 @@ class Add:
 
 @dataclass(frozen=True)
 class Where:
-    """The term in the listed values of a domain variable, nothing in the others, for the reason given."""
+    """The term in the listed values of a domain variable, or of a mask, nothing in the others, for the reason given."""
 
     variable: str
     values: tuple[int, ...]
@@ -257,7 +272,8 @@ class Summand:
     `branch` is that of the expectation: the domain's number (in reading 3 the origin), None where there is no
     indicator. `term` names the model of a sum that it belongs to. `normalized` is (k, top, bottom) of `Normalized`.
     Reading 3 alone has `outer` draws, at theta_0, and the `component`, the y inferred from the outer sample;
-    a variable among `draws` hides the outer one of its name.
+    a variable among `draws` hides the outer one of its name. `observed`: it counts the records in which these `partial`
+    variables are observed (True) or missing (False).
     """
 
     scale: Fraction | float
@@ -269,6 +285,7 @@ class Summand:
     component: int | None = None
     term: str = ""
     normalized: tuple[int, Density, Density] | None = None
+    observed: tuple[tuple[str, bool], ...] = ()
 
     @property
     def scored(self) -> Density:

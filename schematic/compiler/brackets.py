@@ -35,15 +35,20 @@ def _of_factor(
 ) -> Iterator[Entry]:
     drawer = source.get(f.target)
     inferring = drawer if isinstance(drawer, Factor) and drawer.process == "inference" else None
+    variable = g.variables[f.target]
+    observed = variable.partial and inferring is None and f in g.inferring(f.target, branch)[:1]
     match f:
         case Factor(adversarial=True) | Factor(implicit=True):
             return
         case Factor(process="generative"):
-            heat = inferring.weight * inferring.beta if inferring and not inferring.implicit else 1.0
+            heat = inferred_scale(g, inferring) if inferring and not inferring.implicit else 1.0
             yield Entry(number(f.weight * heat), density(g, f), f)
+        case Factor(process="inference") if observed:  # the labelled part of Kingma et al. (2014), weight its alpha
+            if f.target not in hidden:
+                yield Entry(Fraction(1), prior_density(variable), f)
+            yield Entry(number(f.weight), density(g, f), f)
         case Factor(process="inference") if f == inferring and f.target not in hidden:
-            variable = g.variables[f.target]
-            scale = number(f.weight * f.beta)
+            scale = number(inferred_scale(g, f))
             scored = any(not h.implicit for h in g.generating(f.target, branch))
             if variable.prior is not None:
                 fixed = g.fixed_at[f.name]
@@ -52,6 +57,11 @@ def _of_factor(
                 yield Entry(scale, prior, f)
             if variable.prior is not None or scored:
                 yield Entry(-scale, density(g, f), f)
+
+
+def inferred_scale(g: Graph, f: Factor) -> float:
+    """What scales -log f and all that scores its target; the weight of a `partial` one is for the observed records."""
+    return f.beta if g.variables[f.target].partial else f.weight * f.beta
 
 
 def unpriced(g: Graph) -> tuple[Factor, ...]:

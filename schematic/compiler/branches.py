@@ -6,9 +6,9 @@ A branch is a value of the indicator y; a model without one has the single branc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from schematic.calculus.terms import Density
+from schematic.calculus.terms import Density, mask, masked
 from schematic.graph.model import Factor, Model, Variable
 
 Branch = int | None
@@ -26,7 +26,15 @@ class Outer:
     """Reading 3: the variable stands at the value that the outer sample carries."""
 
 
-Source = Factor | Given | Outer | None
+@dataclass(frozen=True)
+class Fixed:
+    """Whether a `partial` variable is observed is known here: 0 on generated samples, 1 for a draw from its prior."""
+
+    mask: str
+    value: int
+
+
+Source = Factor | Given | Outer | Fixed | None
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,21 @@ class Graph:
         if branch is None:
             return True
         return self.fixed_at[factor.name] != branch and factor.when in (None, branch)
+
+    @property
+    def partial(self) -> tuple[Variable, ...]:
+        """The variables that are observed for some records only."""
+        return tuple(v for v in self.variables.values() if v.partial)
+
+    @property
+    def inferred(self) -> tuple[str, ...]:
+        """Those of them that an inference factor draws where they are missing."""
+        return tuple(v.name for v in self.partial if any(self.inferring(v.name, b) for b in self.branches))
+
+    def reads(self, variable: str, branch: Branch) -> bool:
+        """A factor that lives in this branch has the variable at an end."""
+        here = (f for f in self.model.factors if f.adversarial or self.free(f, branch))
+        return any(variable in (*f.parents, f.target) for f in here)
 
     @property
     def judges(self) -> tuple[Factor, ...]:
@@ -121,11 +144,14 @@ def _features(model: Model, variables: dict[str, Variable], compared: frozenset[
     return found
 
 
-def sources(g: Graph, branch: Branch, carried: frozenset[str] = frozenset()) -> dict[str, Source]:
+def sources(
+    g: Graph, branch: Branch, carried: frozenset[str] = frozenset(), seen: frozenset[str] = frozenset()
+) -> dict[str, Source]:
     """How each variable comes about when the branch is sampled; `carried` stand at the outer sample's values.
 
     An inference factor that is free here, else the given distribution, else the hollow generative factor that
-    computes it, else nothing. Of several inference factors the first: a diagnostic speaks of the others.
+    computes it, else nothing. Of several inference factors the first: a diagnostic speaks of the others. Of the
+    `partial` variables that are inferred those that are `seen` take the observation where their record is sampled.
     """
     found: dict[str, Source] = {}
     for name, variable in g.variables.items():
@@ -141,7 +167,40 @@ def sources(g: Graph, branch: Branch, carried: frozenset[str] = frozenset()) -> 
             found[name] = Given(variable)
         else:
             found[name] = hollow[0] if hollow else None
+    return _observed(g, branch, found, seen)
+
+
+def _observed(g: Graph, branch: Branch, found: dict[str, Source], seen: frozenset[str]) -> dict[str, Source]:
+    """With the `partial` variables, and their masks: from the record where it is sampled; else inferred, or, at y=0,
+    from the prior (semantics.md, rule 8)."""
+    for v in g.partial:
+        drawn = found[v.name]
+        if isinstance(drawn, Outer):
+            found[mask(v.name)] = drawn
+        elif recorded(g, branch, found, v) or (branch != 0 and not isinstance(drawn, Factor)):
+            found[mask(v.name)] = _mask(v)
+            found[v.name] = Given(v) if v.name in seen else drawn
+        else:
+            found[mask(v.name)] = Fixed(mask(v.name), 0 if isinstance(drawn, Factor) else 1)
+            found[v.name] = drawn if isinstance(drawn, Factor) else _prior(v)
     return found
+
+
+def _mask(v: Variable) -> Given:
+    return Given(replace(v, name=mask(v.name)))
+
+
+def _prior(v: Variable) -> Given:
+    return Given(replace(v, data=None, partial=False))
+
+
+def recorded(g: Graph, branch: Branch, source: dict[str, Source], variable: Variable) -> bool:
+    """The record that a `partial` variable belongs to is sampled here: by another variable, or there are no domains."""
+    if branch is None:
+        return True
+    home = _set(variable, branch)
+    mates = (v for v in g.variables.values() if v.data is not None and v != variable and _set(v, branch) == home)
+    return any(isinstance(source[v.name], Given) and not v.partial and g.reads(v.name, branch) for v in mates)
 
 
 def ancestral_sources(g: Graph, origin: int) -> dict[str, Source]:
@@ -161,6 +220,11 @@ def ancestral_sources(g: Graph, origin: int) -> dict[str, Source]:
             found[name] = generating[0]
         else:
             found[name] = Given(variable) if variable.given else None
+    for v in g.partial:
+        observed = isinstance(found[v.name], Given) and (given or recorded(g, origin, found, v))
+        if isinstance(found[v.name], Given) and not observed:
+            found[v.name] = _prior(v)
+        found[mask(v.name)] = _mask(v) if observed else Fixed(mask(v.name), 0 if v.name in g.inferred else 1)
     return found
 
 
@@ -182,18 +246,20 @@ def draws(
     """
     order, problems = _ancestral(g, source, needed)
     result: list[Density] = []
-    recorded: set[str] = set()
+    known: set[str] = set()
     for name in order:
         match source[name]:
             case Factor() as f:
                 result.append(density(g, f, branch, stopped=stopped(f)))
             case Given(variable) if variable.data is not None:
-                if name not in recorded:
-                    mates = _record(g, source, order, name, branch)
-                    recorded |= set(mates)
+                if name not in known:
+                    mates = _record(g, source, order, variable, branch)
+                    known |= set(mates)
                     result.append(record_density(g, mates, branch))
             case Given(variable):
                 result.append(prior_density(variable))
+            case Fixed(name, value):
+                result.append(Density("indicator", "p", None, (name,), values=((name, value),)))
             case _:
                 pass
     first = sorted(result, key=lambda d: 0 if d.kind == "data" else 1)
@@ -235,16 +301,22 @@ def _set(variable: Variable, branch: Branch) -> str:
     return data.sets[branch if data.given and branch is not None else 0]
 
 
-def _record(g: Graph, source: dict[str, Source], order: tuple[str, ...], name: str, branch: Branch) -> tuple[str, ...]:
-    """The variables that share a record with this one here, in the order of the file."""
-    home = _set(g.variables[name], branch)
+def _record(
+    g: Graph, source: dict[str, Source], order: tuple[str, ...], variable: Variable, branch: Branch
+) -> tuple[str, ...]:
+    """The variables that share a record with this one here, in the order of the file, then their masks."""
+    home = _set(variable, branch)
     inside = set(order)
 
-    def mate(v: Variable) -> bool:
-        drawn = isinstance(source.get(v.name), Given) and v.data is not None
-        return v.name in inside and drawn and _set(v, branch) == home
+    def mate(name: str) -> bool:
+        match source.get(name):
+            case Given(v) if v.data is not None:
+                return name in inside and _set(v, branch) == home
+            case _:
+                return False
 
-    return tuple(v.name for v in g.model.variables if mate(v))
+    masks = tuple(mask(v.name) for v in g.partial)
+    return tuple(name for name in (*(v.name for v in g.model.variables), *masks) if mate(name))
 
 
 def descends(drawn: tuple[Density, ...], variable: str) -> frozenset[str]:
@@ -284,7 +356,8 @@ def prior_density(variable: Variable) -> Density:
 
 def record_density(g: Graph, names: tuple[str, ...], branch: Branch) -> Density:
     """p_data over the variables of one record; given y where the domain chooses among the fields of its set."""
-    homes = {home for n in names if (d := g.variables[n].data) is not None for home in d.sets}
+    known = tuple(g.variables[masked(n) or n] for n in names)
+    homes = {home for v in known if v.data is not None for home in v.data.sets}
     chosen = any(v.data is not None and v.data.given and homes & set(v.data.sets) for v in g.model.variables)
     by_domain = ((g.y, branch),) if g.y is not None and branch is not None and chosen else ()
     return Density(
@@ -295,5 +368,5 @@ def record_density(g: Graph, names: tuple[str, ...], branch: Branch) -> Density:
         given=tuple(y for y, _ in by_domain),
         values=by_domain,
         domains=g.domains,
-        span=g.variables[names[0]].span,
+        span=known[0].span,
     )

@@ -137,6 +137,8 @@ def _model(
         *indent(noted(f"REDRAW = {redraw}", "whether an update needs a fresh draw")),
         *indent(noted(f"ADVERSARIAL = {adversarial}", "the groups that judge")),
         *indent(noted(f"TYPES = {dictionary(types)}", "the type of each field")),
+        *indent(noted(f"PARTIAL = {tupled(map(quoted, plan.partial))}", "the fields that some records lack")
+                if plan.partial else []),
         *indent(noted(f"DATA = {dictionary(dict(plan.data))}", "the field of each variable, at y=0 if it has several")),
         *indent(noted(f"CONDITIONS = {conditions}", "the variables that sample must be given")),
         "",

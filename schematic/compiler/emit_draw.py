@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import prod
 
+from schematic.calculus.terms import masked
 from schematic.calculus.text import density_text
 from schematic.compiler.emit_nets import rank
 from schematic.compiler.emit_text import branch_local, indent, local, noted, number, quoted, shape
@@ -69,7 +70,7 @@ def draw(plan: Plan) -> list[str]:
     parts = [line for b in plan.branches for line in _branch(plan, b)]
     drawn = [d for b in plan.branches for d in b.draws]
     counted = any(d.how in ("prior", "enumerate", "mixture") or (d.density.factor and not d.parents) for d in drawn)
-    placed = any(d.how in ("prior", "enumerate", "path", "mixture") for d in drawn)
+    placed = any(d.how in ("mask", "prior", "enumerate", "path", "mixture") for d in drawn)
     lines = ["def draw(self, batch: dict[str, Tensor], generator: torch.Generator | None = None) -> dict:"]
     lines += ['    """The randomness of a step: draw[branch][variable]. Values carry their graph where it may flow."""']
     lines += [f"    first = batch[{quoted(plan.fields[0][0])}]"] if counted or placed else []
@@ -89,7 +90,7 @@ def _branch(plan: Plan, branch: Branch) -> list[str]:
     outside = False  # inside `with torch.no_grad()`
     for d in branch.draws:
         written = drawn(plan, branch, d)
-        held = d.outer and d.how != "data"
+        held = d.outer and d.how not in ("data", "mask")
         if held and not outside:
             lines.append("with torch.no_grad():  # theta_0: the outer sample passes no gradient")
         lines += indent(written) if held else written
@@ -104,8 +105,12 @@ def place(branch: Branch, d: Drawn) -> str:
 
 def drawn(plan: Plan, branch: Branch, d: Drawn) -> list[str]:
     """The lines that draw one value."""
-    variable = branch.model.variable(d.variable)
     target = place(branch, d)
+    if d.how == "mask":
+        name = masked(d.variable) or ""
+        mask = quoted(f"{field(branch.model, name, branch.number)}_observed")
+        return noted(f'{target} = batch[{mask}].to(like["dtype"])', f"(batch,): 1 where {name} is observed")
+    variable = branch.model.variable(d.variable)
     density = density_text(replace(d.density, stopped=d.outer))
     dims = shape(*d.axes, "batch", *variable.type.event_shape)
     what = f"{dims}: {d.variable} ~ {density}"

@@ -75,15 +75,17 @@ def inference(plan: Plan) -> Route:
 
 
 def _inferred(model: Model, own: tuple[Conditional, ...]) -> Route:
-    empirical = tuple(v for v in model.variables if v.data is not None)
+    guessed = {k.variable.name for k in own if k.variable.partial and k.factor.process == "inference"}
+    empirical = tuple(v for v in model.variables if v.data is not None and v.name not in guessed)
     usable = tuple(
-        k for k in own if k.parents and not k.factor.adversarial and k.variable.data is None
-    )
+        k for k in own if k.parents and not k.factor.adversarial
+        and (k.variable.data is None or (k.variable.name in guessed and k.factor.process == "inference"))
+    )  # fmt: skip
     first = sorted(usable, key=lambda k: k.factor.process == "generative")
     drawn: list[tuple[Variable, Conditional | None]] = [
         (k.variable, k) for k in _reach(tuple(first), tuple(v.name for v in empirical))
     ]
-    wanted = _needed(drawn, lambda v: v.data is None)
+    wanted = _needed(drawn, lambda v: v not in empirical)
     return Route(tuple(drawn), tuple(v for v in empirical if v.name in wanted))
 
 

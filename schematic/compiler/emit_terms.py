@@ -220,9 +220,15 @@ class Writer:
     # --- summands ---
 
     def vector(self, t: Term) -> str:
-        """The atom record by record, (*axes, batch), masses included."""
+        """The atom record by record, (*axes, batch), masks and masses included."""
         masses = "".join(f"{self.mass(m)} * " for m in t.masses)
-        return masses + self.ratio(t) + (self.summed(t) if t.inside else self.atom(t))
+        masks = "".join(f"{self.counted(t.branch, key, yes)} * " for key, yes in t.observed)
+        return masks + masses + self.ratio(t) + (self.summed(t) if t.inside else self.atom(t))
+
+    def counted(self, branch: str, key: str, observed: bool) -> str:
+        """1 for the records that a term counts, (batch,)."""
+        value = self.value(branch, key)
+        return value if observed else f"(1 - {value})"
 
     def ratio(self, t: Term) -> str:
         """The normalized weights of importance samples, as a local variable."""
@@ -302,7 +308,8 @@ class Writer:
             name = self.named("value")
             self.lines += noted(f"{name} = {vector}", shape(*t.axes, "batch"))
             self.values[t.name] = vector = name
-        grouped = f"({vector})" if (t.masses or t.ratio) and not t.weights else vector
+        product = bool(t.masses or t.ratio or t.observed) and not t.weights and not vector.isidentifier()
+        grouped = f"({vector})" if product else vector
         return item(t.name, scaled(t.scale, f"{self.reduced(grouped, t.weights, len(t.weights))}.mean()"))
 
     def reduced(self, code: str, weights: tuple[Call, ...], count: int) -> str:

@@ -13,6 +13,7 @@ from schematic.graph.model import FamilyName, Gradient, Prior, Type
 
 How = Literal[
     "data",  # a field of the batch
+    "mask",  # whether a partial field is observed
     "prior",  # an explicit prior
     "map",  # a hollow arrow, or a Delta: a deterministic transformation
     "mean",  # a Bernoulli on `unit`: the draw is the mean

@@ -14,6 +14,8 @@ from schematic.compiler.soundness import unsourced
 from schematic.core.diagnostics import Report
 from schematic.graph.model import Factor
 
+Draws = tuple[Density, ...]
+
 
 def passes(_: Factor) -> bool:
     return False
@@ -52,9 +54,10 @@ def branch_draws(
     mentioned: tuple[str, ...],
     stopped: Callable[[Factor], bool],
     report: Report,
+    seen: frozenset[str] = frozenset(),
 ) -> tuple[Density, ...]:
     """The draws of a branch: what its own terms need, and what degenerate terms mention as far as it can be had."""
-    source = sources(g, branch)
+    source = sources(g, branch, seen=seen)
     _, problems = draws(g, source, needed, branch, stopped)
     for p in problems:
         unsourced(g, branch, p, report)
@@ -78,16 +81,23 @@ def with_mentioned(
 
 
 def open_domain(
-    g: Graph, cases: list[tuple[Density, ...]], body: list[Term], *, y: str | None = None, stopped: bool = False
+    g: Graph,
+    cases: list[Draws],
+    body: list[Term],
+    *,
+    y: str | None = None,
+    shown: tuple[str, ...] = (),
+    stopped: bool = False,
 ) -> Term:
     """E_{p(y)} E_{p(x|y)}[body], the distribution of the branch written as in Eq. 6, with the code encapsulated.
 
-    `y`: the indicator, or its name as the origin of an outer sample. Without an indicator the one branch is open.
+    `y`: the indicator, or its name as the origin of an outer sample; `shown`: what the branch is a distribution of, by
+    default the compared variables. Without an indicator the one branch is open.
     """
     y = y or g.y
     if y is None:
         return Expect(cases[0], Add(tuple(body)))
-    shown = tuple(c for c in g.model.compared if c in g.compared) or read_all(g, body)
+    shown = shown or tuple(c for c in g.model.compared if c in g.compared) or read_all(g, body)
     letter, group = author(cases, shown)
     domain = Density("indicator", "p", None, (y,), domains=g.domains)
     at0 = stopped or _all_stopped(cases)
@@ -95,12 +105,24 @@ def open_domain(
     return Expect((domain, mixture), Add(tuple(body)))
 
 
-def _all_stopped(cases: list[tuple[Density, ...]]) -> bool:
+def by_domain(g: Graph, inner: list[Draws]) -> Draws:
+    """The draws of every branch as one density by cases, in an open y."""
+    drawn = tuple(dict.fromkeys(t for case in inner for d in case for t in d.targets))
+    if g.y is None:
+        return inner[0]
+    if not drawn:
+        return ()
+    letter, group = author(inner, drawn)
+    read = dict.fromkeys(v for case in inner for d in case for v in d.given if v != g.y and v not in drawn)
+    return (Density("cases", letter, group, drawn, (*read, g.y), cases=tuple(inner), domains=g.domains),)
+
+
+def _all_stopped(cases: list[Draws]) -> bool:
     drawn = [d for case in cases for d in case if d.kind in ("explicit", "implicit")]
     return bool(drawn) and all(d.stopped for d in drawn)
 
 
-def author(cases: list[tuple[Density, ...]], shown: tuple[str, ...]) -> tuple[str, str | None]:
+def author(cases: list[Draws], shown: tuple[str, ...]) -> tuple[str, str | None]:
     """The letter and the parameters of a distribution by cases: those of the factors that draw what is shown."""
     factors = [d for case in cases for d in case if d.group is not None and set(d.targets) & set(shown)]
     groups = dict.fromkeys(d.group for d in factors if d.group is not None)
@@ -142,7 +164,7 @@ def fooled(g: Graph, f: Factor) -> Term:
     return Scale(number(f.weight), own)
 
 
-def penalties(g: Graph, own: tuple[Factor, ...], cases: list[tuple[Density, ...]]) -> tuple[Term, ...]:
+def penalties(g: Graph, own: tuple[Factor, ...], cases: list[Draws]) -> tuple[Term, ...]:
     """-(penalty/2) E(|grad f| - 1)^2 on the lines between a draw of each domain (Gulrajani et al. 2017)."""
     found = []
     for f in (f for f in own if f.divergence.penalty):

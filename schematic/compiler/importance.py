@@ -61,12 +61,13 @@ def _enumerable(g: Graph, d: Density) -> bool:
 
 
 def log_mean(k: int, once: Draws, many: Draws, body: list[Term]) -> Term:
-    """The terms of what is drawn once beside the log-mean of the others, E_once[log-mean + own terms]."""
+    """The terms of what is drawn once beside the log-mean of the others, E_once[log-mean + own terms]. What no draw
+    here binds stands further out."""
     if not many:
         return Expect(once, Add(tuple(body)))
     own = {t for d in once if d.kind in ("explicit", "cases") for t in d.targets}
-    known = {t for d in once for t in bound(d)} | {v for d in (*once, *many) for v in d.given if d.kind == "cases"}
-    beside = [t for t in body if _about(t) in own and _reads(t) <= known]
+    repeated = {t for d in many for t in bound(d)}
+    beside = [t for t in body if _about(t) in own and not _reads(t) & repeated]
     inside = [t for t in body if t not in beside]
     return Expect(once, Add((*beside, LogMean(k, many, Add(tuple(inside))))))
 

@@ -20,6 +20,7 @@ from schematic.compiler.asleep import phase_term, phases
 from schematic.compiler.brackets import number, unpriced
 from schematic.compiler.branches import Graph, graph
 from schematic.compiler.importance import check_importance
+from schematic.compiler.observed import check_partial
 from schematic.compiler.sampled import judge_term, others_term
 from schematic.compiler.soundness import check_objectives, check_reading, check_warnings
 from schematic.compiler.summands import summands
@@ -37,6 +38,7 @@ def objectives(model: AnyModel, report: Report) -> tuple[Objective, ...]:
         return _added(model, report)
     g = graph(model)
     check_reading(g, report)
+    check_partial(g, report)
     if model.importance is not None:
         check_importance(g, report)
     if report.failed:

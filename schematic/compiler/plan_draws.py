@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from schematic.calculus.terms import KL, Density, LogMean, Objective, Summand
+from schematic.calculus.terms import KL, Density, LogMean, Objective, Summand, masked
 from schematic.compiler import estimators
 from schematic.compiler.program import Branch, Conditional, Drawn, Key
 from schematic.core.diagnostics import Report, error
@@ -80,6 +80,10 @@ class Context:
         sampled = isinstance(s.atom, KL) and not self.closed(s.atom)
         return (*s.draws, s.atom.left) if sampled and isinstance(s.atom, KL) else s.draws
 
+    def beside(self, known: tuple[str, ...], observed: tuple[str, ...]) -> bool:
+        """Values of these two readings stand beside each other in a term; with several inferred ones all share axes."""
+        return len(self.inferred) > 1 or set(known) <= set(observed)
+
     def copies(self, number: Number) -> int:
         """The importance samples a record in a branch, 0 if there are none."""
         atoms = [s for o in self.objectives for s in o.summands if s.branch == number]
@@ -90,9 +94,29 @@ class Context:
         """A branch whose samples are weighed against each other."""
         return any(s.normalized is not None for o in self.objectives for s in o.summands if s.branch == number)
 
-    def key(self, variable: str, level: Level) -> Key:
+    def key(self, variable: str, level: Level, observed: tuple[str, ...] = ()) -> Key:
+        """The name of a value: of another component than the first, and of what follows from an observation."""
         y = self.model.indicator
-        return f"{variable}.{y.type.values[level]}" if isinstance(level, int) and level and y else variable
+        plain = f"{variable}.{y.type.values[level]}" if isinstance(level, int) and level and y else variable
+        known = () if len(self.inferred) == 1 else observed
+        return " ".join((plain, *known, "observed")) if observed else plain
+
+    @property
+    def inferred(self) -> tuple[str, ...]:
+        """The partial variables that a factor infers where they are missing."""
+        into = {f.target for f in self.model.factors if f.process == "inference" and not f.adversarial}
+        return tuple(v.name for v in self.model.variables if v.partial and v.name in into)
+
+    def observed(self, s: Summand) -> dict[str, tuple[str, ...]]:
+        """For every variable of a summand those of the inferred ones from whose observation its value follows."""
+        found: dict[str, tuple[str, ...]] = {}
+        known = tuple(v for v, yes in s.observed if yes and v in self.inferred)
+        for d in (*s.outer, *self.inner(s), *repeated(s)):
+            above = {o for p in d.given for o in found.get(p, ())}
+            for t in d.targets:
+                own = {t} & set(known) if d.kind == "data" else above
+                found[t] = tuple(v for v in known if v in own)
+        return found
 
     def branch_name(self, number: Number) -> str:
         y = self.model.indicator
@@ -139,37 +163,67 @@ def penalized(c: Context, branches: tuple[Branch, ...], report: Report) -> None:
         report.add(error("SG421", factor.span, words, "`gradient reinforce` after the network"))
 
 
+Place = tuple[Level, tuple[str, ...], str]  # the level, the observations that a value follows from, its variable
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A draw of a branch as its summands ask for it: the places of its parents, the updates in which it passes
+    gradient, and whether it is an importance sample."""
+
+    density: Density
+    parents: tuple[Place, ...]
+    alive: frozenset[int] = frozenset()
+    copied: bool = False
+
+
 def branch(c: Context, number: Number) -> Branch:
     """The draws of one branch, merged over all objectives: each once, outer samples first, importance samples last, in
     ancestral order."""
-    found: dict[tuple[Level, str], Density] = {}
-    alive: dict[tuple[Level, str], set[int]] = {}  # the updates in which the draw passes gradient
-    ordered = [(i, s) for i, o in enumerate(c.objectives) for s in o.summands if s.branch == number]
-    copied: set[tuple[Level, str]] = set()
-    for level_index in (0, 1, 2):
-        for i, s in ordered:
-            level, draws = _levels(c, s)[level_index]
-            for d in draws:
-                for target in d.targets:
-                    if level_index == 2 or (c.normalized(number) and d.kind != "data"):
-                        copied.add((level, target))
-                    found.setdefault((level, target), replace(d, targets=(target,)))
-                    if not d.stopped and level != "outer":
-                        alive.setdefault((level, target), set()).add(i)
-    for place, d in _mixed(c, number):
-        found.setdefault(place, d)
-    inferred = {v for level, v in found if level == 0}
-    drawn: dict[tuple[Level, str], Drawn] = {}
-    axes: dict[Level, tuple[int, ...]] = {}
-    for (level, variable), d in found.items():
-        parents = [drawn.get((level, p)) or drawn[("outer", p)] for p in c.parents(d)]
-        copies = c.copies(number) if (level, variable) in copied else None
-        one = _drawn(c, d, level, tuple(parents), alive.get((level, variable), set()), axes.get(level, ()), copies)
+    found = _wanted(c, number)
+    for (level, variable), d in _mixed(c, number):
+        found.setdefault((level, (), variable), Wanted(d, tuple((level, (), p) for p in c.parents(d))))
+    inferred = {v for level, _, v in found if level == 0}
+    drawn: dict[Place, Drawn] = {}
+    axes: dict[tuple[Level, tuple[str, ...]], tuple[int, ...]] = {}
+    for place, wanted in found.items():
+        level, observed, variable = place
+        parents = tuple(drawn.get(p) or drawn[("outer", *p[1:])] for p in wanted.parents)
+        copies = c.copies(number) if wanted.copied else None
+        one = _drawn(c, wanted, level, parents, _axes(c, axes, level, observed), copies)
         if one.how == "enumerate":
-            axes[level] = one.axes
-        hidden = level == "outer" and variable in inferred
-        drawn[(level, variable)] = replace(one, key=f"{variable}.outer", hidden=True) if hidden else one
+            axes[(level, observed)] = one.axes
+        hidden = level == "outer" and not observed and variable in inferred
+        key = f"{variable}.outer" if hidden else c.key(variable, level, observed)
+        drawn[place] = replace(one, key=key, hidden=hidden, observed=observed)
     return Branch(c.branch_name(number), number, tuple(drawn.values()), c.model, c.label)
+
+
+def _wanted(c: Context, number: Number) -> dict[Place, Wanted]:
+    """What the summands of a branch draw: outer samples, then what stands once a record, then importance samples."""
+    found: dict[Place, Wanted] = {}
+    ordered = [(i, s, c.observed(s)) for i, o in enumerate(c.objectives) for s in o.summands if s.branch == number]
+    for depth in range(3):
+        for i, s, follows in ordered:
+            level, draws = _levels(c, s)[depth]
+            for d in draws:
+                copied = depth == 2 or (c.normalized(number) and d.kind != "data")
+                alive = frozenset((i,)) if not d.stopped and level != "outer" else frozenset[int]()
+                parents = tuple((level, follows.get(p, ()), p) for p in c.parents(d))
+                for target in d.targets:
+                    place = (level, follows[target], target)
+                    new = Wanted(replace(d, targets=(target,)), parents)
+                    one = found.get(place, new)
+                    found[place] = replace(one, alive=one.alive | alive, copied=one.copied or copied)
+    return found
+
+
+def _axes(
+    c: Context, axes: dict[tuple[Level, tuple[str, ...]], tuple[int, ...]], level: Level, observed: tuple[str, ...]
+) -> tuple[int, ...]:
+    """The enumerated axes that a value stands beside: those of its own reading, and of what no observation decides."""
+    beside = (a for (at, known), a in axes.items() if at == level and c.beside(known, observed))
+    return max(beside, key=len, default=())
 
 
 def _mixed(c: Context, number: Number) -> tuple[tuple[tuple[Level, str], Density], ...]:
@@ -184,23 +238,20 @@ def _mixed(c: Context, number: Number) -> tuple[tuple[tuple[Level, str], Density
 
 
 def _drawn(
-    c: Context,
-    d: Density,
-    level: Level,
-    parents: tuple[Drawn, ...],
-    alive: set[int],
-    axes: tuple[int, ...],
-    copies: int | None,
+    c: Context, wanted: Wanted, level: Level, parents: tuple[Drawn, ...], axes: tuple[int, ...], copies: int | None
 ) -> Drawn:
     """One value: how it is drawn, whose parameters its graph holds. `copies`: as an importance sample, so many times a
     record, 0 for once, the batch being the samples; None: not as one."""
+    d = wanted.density
     above = c.moves(d).union(*(p.reach for p in parents)) if level != "outer" else frozenset[str]()
-    moved = {g for i in alive for g in c.objectives[i].groups}
-    variable = c.model.variable(d.target)
+    moved = {g for i in wanted.alive for g in c.objectives[i].groups}
+    variable = c.model.variable(masked(d.target) or d.target)
     widest = max(parents, key=lambda p: len(p.axes), default=None)
     shape, count = (widest.axes, widest.copies) if widest else ((), 0)
     how: estimators.How
-    if d.kind in ("data", "prior"):
+    if masked(d.target):
+        how = "mask"
+    elif d.kind in ("data", "prior"):
         how = "data" if d.kind == "data" else "prior"
     else:
         k = c.conditionals[d.factor or ""]
@@ -213,11 +264,11 @@ def _drawn(
         )  # fmt: skip
     if how == "enumerate":
         shape = (estimators.values(variable.type), *axes)
-    elif copies and how not in ("data", "map", "mean"):
+    elif copies and how not in ("data", "mask", "map", "mean"):
         shape, count = (copies, *axes), copies
     reach = above if how in estimators.PATHWISE else frozenset[str]()
     own = c.moves(d) | c.held(d)
     value = frozenset[str]() if how == "enumerate" else own.union(*(p.depends for p in parents))
     keys = tuple(p.key for p in parents)
-    found = Drawn(d.target, c.key(d.target, level), d, how, keys, shape, reach, value, level == "outer", copies=count)
+    found = Drawn(d.target, d.target, d, how, keys, shape, reach, value, level == "outer", copies=count)
     return replace(found, frozen=bool(c.held(d)))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from schematic.calculus.terms import KL, Add, Critic, Density, Log, LogMean, Objective, Scale, Summand
+from schematic.calculus.terms import KL, Add, Critic, Density, Log, LogMean, Objective, Scale, Summand, mask
 from schematic.calculus.terms import Term as Formula
 from schematic.calculus.text import text
 from schematic.compiler import estimators
@@ -58,10 +58,10 @@ class Site:
 
     def key(self, variable: str) -> Key:
         """The name in the draw of the value that stands for a variable here; inferred ones hide outer ones."""
+        observed = self.c.observed(self.s).get(variable, ())
         if any(variable in d.targets for d in self.inner):
-            return self.c.key(variable, self.s.component)
-        found = [d.key for d in self.branch.draws if d.outer and d.variable == variable]
-        return found[0]
+            return self.c.key(variable, self.s.component, observed)
+        return next(d.key for d in self.branch.draws if (d.outer, d.variable, d.observed) == (True, variable, observed))
 
     def cut(self, key: Key) -> bool:
         """The value carries a graph, and none of it may be used here."""
@@ -121,21 +121,24 @@ class Site:
         enumerated = widest.enumerated if widest else ()
         log_mean = bool(inside and widest and widest.copies)
         axes = enumerated if log_mean else widest.axes if widest else ()
-        same = [d for d in self.branch.draws if d.how == "enumerate" and d.key == self._own(d.variable)]
         weights = tuple(
-            self.drawing(d, detached=not self.trained(d)) for d in same if len(d.axes) <= len(enumerated)
+            self.drawing(d, detached=not self.trained(d))
+            for d in self.branch.draws
+            if d.how == "enumerate" and len(d.axes) <= len(enumerated) and widest and self._beside(d, widest)
         )
         scores = tuple(
             k for k in self.above(direct) if self.drawn[k].how == "score" and self.trained(self.drawn[k])
         )
         surrogate = "surrogate, importance-weighted " if s.normalized else ""
         shown = f"log 1/{s.atom.k} Σᵢ wᵢ" if isinstance(s.atom, LogMean) else text(s.atom)
-        name = f"{self.branch.name}: {surrogate}{shown}{self.inferred}"
+        known = "".join(f", {v} {'observed' if yes else 'missing'}" for v, yes in s.observed)
+        name = f"{self.branch.name}: {surrogate}{shown}{self.inferred}{known}"
         count = sum(t.name == name or t.name.startswith(f"{name} #") for t in before)
         shown = f"{name} #{count + 1}" if count else name
         how: estimators.Atom = "log_mean" if log_mean else "sum" if inside else plain.how
         found = replace(plain, name=shown, scale=s.scale, how=how, atom=s.atom, masses=masses, weights=weights)
-        return replace(found, axes=axes, scores=scores, inside=inside, ratio=self._ratio())
+        masks = tuple((mask(v), yes) for v, yes in s.observed)
+        return replace(found, axes=axes, scores=scores, inside=inside, ratio=self._ratio(), observed=masks)
 
     def part(self, scale: Fraction | float, atom: Log | Critic | KL) -> Term:
         """One atom by itself."""
@@ -156,8 +159,10 @@ class Site:
         y = self.c.model.indicator
         return f", {y.name}={y.type.values[self.s.component]}" if y and self.s.component else ""
 
-    def _own(self, variable: str) -> Key:
-        return self.c.key(variable, self.s.component)
+    def _beside(self, d: Drawn, widest: Drawn) -> bool:
+        """An enumerated value of this component whose axis is among those of another."""
+        own = d.key == self.c.key(d.variable, self.s.component, d.observed)
+        return own and self.c.beside(d.observed, widest.observed)
 
     def _atom(self, atom: Log | Critic | KL) -> tuple[Call, Call | None, estimators.Atom]:
         match atom:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from schematic.calculus.terms import KL, Critic, Density, Log, LogMean, Objective
+from schematic.calculus.terms import KL, Critic, Density, Log, LogMean, Objective, masked
 from schematic.compiler.estimators import Atom, How
 from schematic.graph.model import AnyModel, Factor, FamilyName, Model, Net, NetDeclaration, Variable
 
@@ -49,6 +49,7 @@ class Drawn:
     hidden: bool = False  # an outer value that the inferred one of its name hides
     copies: int = 0
     frozen: bool = False  # its factor's parameters are held: they move in other terms of the sum
+    observed: tuple[str, ...] = ()  # the partial variables, inferred elsewhere, whose observation it follows from
 
     @property
     def enumerated(self) -> tuple[int, ...]:
@@ -96,6 +97,7 @@ class Term:
     weights  the enumerated conditionals, innermost first, by whose probabilities the enumerated axes are summed
     scores   the draws whose gradient goes through the score function of this term
     inside   of a log-mean the terms in it; their sum has the importance samples' axis first
+    observed the masks of the records that it counts, True: those that are observed
     ratio    (b^r, b), whose quotient, normalized over the importance samples or the batch, weighs
     """
 
@@ -112,6 +114,7 @@ class Term:
     scores: tuple[Key, ...]
     inside: tuple[Term, ...] = ()
     ratio: tuple[Call, Call] | None = None
+    observed: tuple[tuple[Key, bool], ...] = ()
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -181,12 +184,18 @@ class Plan:
     def fields(self) -> tuple[tuple[str, Variable], ...]:
         """The data fields that the draws read, each with its (first) variable; where they read none, the first field of
         the model, whose records say how large a batch is."""
-        drawn = ((b, d.variable) for b in self.branches for d in b.draws if d.how == "data")
+        read = ((b, d.variable) for b in self.branches for d in b.draws if d.how in ("data", "mask"))
         found: dict[str, Variable] = {}
-        for b, name in drawn:
+        for b, name in ((b, masked(v) or v) for b, v in read):
             found.setdefault(field(b.model, name, b.number), b.model.variable(name))
         spare = ((v.data.fields[0], v) for v in self.variables if v.data is not None)
         return tuple(found.items()) or tuple(spare)[:1]
+
+    @property
+    def partial(self) -> tuple[str, ...]:
+        """The fields of which only some records have a value, as far as a draw asks which."""
+        masks = ((b, masked(d.variable)) for b in self.branches for d in b.draws)
+        return tuple(dict.fromkeys(field(b.model, name, b.number) for b, name in masks if name is not None))
 
     @property
     def data(self) -> tuple[tuple[str, str], ...]:

@@ -19,6 +19,9 @@ from schematic.calculus.terms import (
     Scale,
     Summand,
     Term,
+    Where,
+    mask,
+    masked,
 )
 
 
@@ -41,6 +44,8 @@ def summands(term: Term, weighed: bool) -> list[Summand]:
                 inner = (*s.draws, *drawn)
                 at = s.branch if branch is None or weighed else branch
                 visit(body, replace(s, draws=inner, branch=at), (where[0], places(inner)))
+            case Where(variable, values, _, body) if (name := masked(variable)) is not None:
+                visit(body, replace(s, observed=(*s.observed, (name, 1 in values))), where)
             case Normalized(k, top, bottom, body):
                 visit(body, replace(s, normalized=(k, top, bottom)), where)
             case Log() | Critic() | KL() | LogMean():
@@ -65,7 +70,7 @@ def _component_of(s: Summand) -> int | None:
 
 def _trimmed(s: Summand, outer: dict[str, int], inner: dict[str, int]) -> Summand:
     ratios = () if s.normalized is None else s.normalized[1:]
-    wanted = needs(s.atom) | {v for m in ratios for v in m.given}
+    wanted = needs(s.atom) | {v for m in ratios for v in m.given} | {mask(v) for v, _ in s.observed}
     draws = trim(s.draws, wanted, inner)
     bound_inside = {t for d in draws for t in d.targets}
     above = {v for d in draws for v in d.given} | wanted

@@ -37,8 +37,6 @@ def _in_model(model: Model) -> Iterator[Diagnostic]:
 
 
 def _in_variable(variable: Variable) -> Iterator[Diagnostic]:
-    if variable.partial:
-        yield _told(variable.span, "`partial`")
     if variable.index is not None:
         yield _told(variable.span, "a chain")
 

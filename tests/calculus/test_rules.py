@@ -9,6 +9,7 @@ import pytest
 from hypothesis import currently_in_test_context, given, note, settings
 from hypothesis import strategies as st
 from paper_terms import (
+    DECODER,
     ENCODER,
     JUDGE,
     P_X,
@@ -29,7 +30,7 @@ from paper_terms import (
 from schematic.calculus.exact import Tables, evaluate, factors_of, gradient, random_tables
 from schematic.calculus.rules import RULES, Rule, derive, rewrite
 from schematic.calculus.structure import Context, tidy
-from schematic.calculus.terms import ZERO, Add, Critic, Expect, Log, Normalized, Term, Where, substitute
+from schematic.calculus.terms import ZERO, Add, Critic, Density, Expect, Log, Normalized, Term, Where, substitute
 from schematic.calculus.text import text
 
 OTHERS = Context("y", frozenset({"theta", "eta"}), frozenset())
@@ -88,10 +89,13 @@ def test_every_step_of_the_paper_s_derivations(name: str, seed: int) -> None:
 
 
 def test_every_rule_is_used_by_the_paper() -> None:
-    """The logit by a hinge GAN, the weights by an importance-weighted one, the others by what the paper writes out."""
+    """The logit by a hinge GAN, the weights by an importance-weighted one, a known mask by a code that is partly observed,
+    the others by what the paper writes out."""
     hinge = Expect((P_Y, P_X), Critic("linear", REVERSED))
     weighted = Expect((P_Y, P_X), Normalized(4, REVERSED, JUDGE, Log(REVERSED)))
-    cases = [*PAPER.values(), (hinge, OTHERS), (weighted, OTHERS)]
+    missing = Density("indicator", "p", None, ("z?",), values=(("z?", 0),))
+    partly = Expect((P_Z, missing), Where("z?", (0,), "z is missing", Log(DECODER)))
+    cases = [*PAPER.values(), (hinge, OTHERS), (weighted, OTHERS), (partly, OTHERS)]
     used = {step.rule for start, context in cases for step in derive(tidy(start), context).steps}
     assert used == {rule.name for rule in RULES}
 
