@@ -98,8 +98,7 @@ def figure(found: dict[str, Any] | None) -> str:
     if found is None or not found.get("figures"):
         return "not run yet"
     first = found["figures"][0]
-    unit = f" {first['unit']}" if first.get("unit") else ""
-    return escaped(f"{first['name']}: {number(first.get('before'))} → {number(first['value'])}{unit}")
+    return escaped(f"{figure_name(first)}: {number(first.get('before'))} → {number(first['value'])}")
 
 
 def head_comment(file: str) -> str:
@@ -107,6 +106,11 @@ def head_comment(file: str) -> str:
     said = (EXAMPLES / file).read_text()
     start = re.match(r"(?:#.*\n)*", said)
     return " ".join(line.lstrip("# ") for line in (start[0] if start else "").splitlines())
+
+
+INTRODUCTION = (
+    "What each group of parameters maximizes, in nats per example, in [the paper's letters](../semantics.md)."
+)
 
 
 # --- a page -----------------------------------------------------------------------------------------------------
@@ -173,7 +177,7 @@ def link(file: str, names: dict[str, str]) -> str:
 
 
 def _objectives(model: AnyModel, found: Sequence[Objective]) -> Iterator[str]:
-    yield from ("", "## Objectives", "", "What each group of parameters maximizes, in nats per example.")
+    yield from ("", "## Objectives", "", INTRODUCTION)
     bold = vectors(model)
     for n, objective in enumerate(found, 1):
         names = ", ".join(map(greek, objective.groups))
@@ -252,8 +256,12 @@ def _run(file: str) -> Iterator[str]:
 
 
 def _figure_row(f: dict[str, Any]) -> tuple[str, ...]:
-    name = f"{f['name']}, {f['unit']}" if f.get("unit") else f["name"]
-    return escaped(name), *(number(f.get(key)) for key in ("before", "value", "target"))
+    return escaped(figure_name(f)), *(number(f.get(key)) for key in ("before", "value", "target"))
+
+
+def figure_name(f: dict[str, Any]) -> str:
+    """A figure's name and its unit."""
+    return f"{f['name']}, {f['unit']}" if f.get("unit") else str(f["name"])
 
 
 def number(value: Any) -> str:

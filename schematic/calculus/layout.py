@@ -122,9 +122,12 @@ def _variable(d: Density, name: str) -> Row:
 
 
 def _parameters(d: Density, suffix: str = "") -> Row:
-    """The subscript of a letter: the groups, at theta_0 if samples pass no gradient; p_data of what is empirical."""
+    """The subscript of a letter: the groups, at theta_0 if samples pass no gradient; p_data of what is empirical, p_mix
+    of what lies between the domains."""
     if d.kind == "data":
         return (Script((Mark("data", r"\mathrm{data}"),)),)
+    if d.kind == "mixture":
+        return (Script((Mark("mix", r"\mathrm{mix}"),)),)
     if d.group is None:
         return ()
     groups = tuple((Name(g, variable=False, at0=d.stopped),) for g in d.group.split(","))
