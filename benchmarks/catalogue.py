@@ -29,6 +29,7 @@ from schematic.render.drawing import svg
 from schematic.render.updates import logs, updates
 from schematic.studies.known import Known, known
 from schematic.studies.relations import Relation, model_names, relations
+from schematic.studies.starting import introduction
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = Path("examples")
@@ -87,7 +88,7 @@ def index(models: Sequence[Known], names: dict[str, str]) -> str:
 
 def _row(k: Known, names: dict[str, str]) -> tuple[str, ...]:
     page, name = page_of(k.file).name, names[k.file]
-    what, _, where = head_comment(k.file).partition(": ")
+    what, _, where = said_of(k.file).partition(": ")
     width = min(THUMBNAIL * int(re.findall(r'width="(\d+)', svg(k.model))[0]), THUMBNAIL_WIDTH)
     drawing = f'<a href="{page}"><img src="images/{stem(k.file)}.svg" width="{width:.0f}" alt="{name}"></a>'
     return drawing, f"[{name}]({page})<br>{escaped(what)}", escaped(where[:1].upper() + where[1:]), figure(run(k.file))
@@ -101,19 +102,15 @@ def figure(found: dict[str, Any] | None) -> str:
     return escaped(f"{figure_name(first)}: {number(first.get('before'))} → {number(first['value'])}")
 
 
-def head_comment(file: str) -> str:
-    """What the comment says that a file starts with."""
-    said = (EXAMPLES / file).read_text()
-    start = re.match(r"(?:#.*\n)*", said)
-    return " ".join(line.lstrip("# ") for line in (start[0] if start else "").splitlines())
-
-
-INTRODUCTION = (
-    "What each group of parameters maximizes, in nats per example, in [the paper's letters](../semantics.md)."
-)
+def said_of(file: str) -> str:
+    """What an example says of itself."""
+    return introduction((EXAMPLES / file).read_text())
 
 
 # --- a page -----------------------------------------------------------------------------------------------------
+
+OBJECTIVES = "What each group of parameters maximizes, in nats per example, in "
+OBJECTIVES += "[the paper's letters](../semantics.md#as-it-is-printed)."
 
 
 def page(k: Known, edges: Iterable[Relation], names: dict[str, str]) -> str:
@@ -122,7 +119,7 @@ def page(k: Known, edges: Iterable[Relation], names: dict[str, str]) -> str:
     found = pipeline.derive(model, report)
     report.check()
     parts = (
-        [f"# {names[k.file]}", "", escaped(head_comment(k.file)), "", f"![{k.name}](images/{stem(k.file)}.svg)"],
+        [f"# {names[k.file]}", "", escaped(said_of(k.file)), "", f"![{k.name}](images/{stem(k.file)}.svg)"],
         _file(k),
         _related(k, edges, names),
         _objectives(model, found),
@@ -177,7 +174,7 @@ def link(file: str, names: dict[str, str]) -> str:
 
 
 def _objectives(model: AnyModel, found: Sequence[Objective]) -> Iterator[str]:
-    yield from ("", "## Objectives", "", INTRODUCTION)
+    yield from ("", "## Objectives", "", OBJECTIVES)
     bold = vectors(model)
     for n, objective in enumerate(found, 1):
         names = ", ".join(map(greek, objective.groups))
