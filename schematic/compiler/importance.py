@@ -28,6 +28,11 @@ def check_importance(g: Graph, report: Report) -> None:
             error("SG416", span, "`importance` of a bound needs its number of draws a record",
                   "`importance(M, 16)`")
         )  # fmt: skip
+    for f in (f for f in g.blue if f.each):
+        report.add(
+            error("SG415", f.arrow, f"`{f.name}` predicts units: it weighs no sample, and belongs to no bound",
+                  "`importance(M, 16) + N`, the predictor in a model N of its own")
+        )  # fmt: skip
     if len(g.blue) > 1:
         report.add(
             error("SG415", g.blue[1].arrow, "`importance` weighs by one adversary, and there are several",

@@ -109,7 +109,7 @@ def _total(groups: tuple[str, ...], parts: list[Objective]) -> Objective:
 
 def adversary_side(g: Graph) -> Process:
     """The side of the blue arrows: generative (reading 2; without any, 2 or 4 by the same words), inference (3)."""
-    return g.blue[0].process if g.blue else "generative"
+    return next((f.process for f in g.blue if not f.each), "generative")
 
 
 def _objective(g: Graph, groups: tuple[str, ...], start: Term) -> Objective:

@@ -40,13 +40,14 @@ class Case:
 
     @property
     def blue(self) -> tuple[Factor, ...]:
-        """The adversaries; wake-sleep has none."""
-        return tuple(f for f in self.model.factors if f.adversarial and not self.model.wake_sleep)
+        """What tells domains apart; wake-sleep has none."""
+        return tuple(f for f in self.model.factors if f.adversarial and not f.each and not self.model.wake_sleep)
 
     @property
     def others(self) -> Objective | None:
         """The objective of the groups that do not judge."""
-        judges = {f.group for f in self.blue if not f.perfect and not f.fixed}
+        blue = (f for f in self.model.factors if f.adversarial and not self.model.wake_sleep)
+        judges = {f.group for f in blue if not f.perfect and not f.fixed}
         return next((o for o in self.objectives if not judges & set(o.groups)), None)
 
 
@@ -170,7 +171,7 @@ def game(case: Case) -> Game | None:
         return None
     match o.derivation.start:
         case Expect((domain, Density(kind="cases") as drawn), body):
-            b = next((d for d in densities(body) if d.kind == "blue"), None)
+            b = next((d for d in densities(body) if d.kind == "blue" and not d.each), None)
             if b is not None and set(drawn.targets) == set(b.given):
                 return Game(drawn, Expect((domain, drawn), Log(b)), b, case.moved(o))
     return None

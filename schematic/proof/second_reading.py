@@ -18,7 +18,7 @@ from schematic.graph.model import Factor, Model, Process
 
 Number = Any  # float, or complex under a complex step
 Config = dict[str, int]
-Source = Factor | Literal["given", "outer"] | None
+Source = Factor | Literal["given", "prior", "outer"] | None
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class SecondReading:
 
     @property
     def side(self) -> Process:
-        return self.blue[0].process if self.blue else "generative"
+        return next((f.process for f in self.blue if not f.each), "generative")
 
     # --- words ---------------------------------------------------------------------------------------------
 
@@ -146,6 +146,58 @@ class SecondReading:
         """b^r(y | .) at its temperature: the others' share of what y does not have."""
         return (1 - self.judged(b, config, y, t, b.temperature)) / (self.k - 1)
 
+    # --- what is observed ----------------------------------------------------------------------------------
+    # A configuration has beside its variables an entry "t?" for each partial t of which a record tells: 1 observed.
+
+    def situations(
+        self, source: dict[str, Source], v: int, *, outer: bool = False
+    ) -> Iterator[tuple[Config, dict[str, Source]]]:
+        """What is observed in a branch and the sources then, for every case; `outer`: of reading 3's outer sample, in
+        which nothing that is missing is drawn."""
+        partial = [w.name for w in self.m.variables if w.partial]
+        told = [n for n in partial if self.tells(n, source, v)]
+        for values in product((1, 0), repeat=len(told)):
+            masks = {f"{n}?": value for n, value in zip(told, values, strict=True)}
+            found = dict(source)
+            for n in partial:
+                missing = masks.get(f"{n}?") == 0 and isinstance(source[n], Factor) and not outer
+                if n in told and not missing:
+                    found[n] = "given"
+                elif n not in told and source[n] == "given":
+                    found[n] = "prior"
+            yield masks, found
+
+    def tells(self, name: str, source: Mapping[str, Source], v: int) -> bool:
+        """A record of this branch says whether a partial variable is observed."""
+        if v < 0:
+            return True
+        s = source[name]
+        if s == "given" and v > 0:
+            return True
+        if s == "outer" or (isinstance(s, Factor) and s.process == "generative"):
+            return False
+        home = self.home(name, v)
+        live = [f for f in self.m.factors if f.adversarial or self.free(f, v)]
+        used = {n for f in live for n in (*f.parents, f.target)}
+        full = [w for w in self.m.variables if w.data is not None and not w.partial and w.name in used]
+        return any(source[w.name] == "given" and self.home(w.name, v) == home for w in full)
+
+    def home(self, name: str, v: int) -> str:
+        """The data set of a variable in a branch."""
+        data = self.m.variable(name).data
+        assert data is not None
+        return data.sets[v if data.given and v >= 0 else 0]
+
+    def lost(self, names: Iterable[str], config: Config, source: Mapping[str, Source]) -> bool:
+        """Something here comes from an observation that the record lacks."""
+        found, pending = set(names), list(names)
+        while pending:
+            s = source.get(pending.pop())
+            new = set(s.parents) - found if isinstance(s, Factor) else set()
+            found |= new
+            pending += new
+        return any(config.get(f"{n}?") == 0 and not isinstance(source.get(n), Factor) for n in found)
+
     # --- sampling ------------------------------------------------------------------------------------------
 
     def drawn_from(self, name: str, v: int, carried: frozenset[str] = frozenset()) -> Source:
@@ -196,13 +248,13 @@ class SecondReading:
         total: Number = 1.0
         records: dict[int, list[str]] = {}
         for n in config if names is None else names:
-            s = source[n]
-            if isinstance(s, Factor):
-                total = total * self.p(s, config, v, tables_of(s))
-            elif s == "given" and self.m.variable(n).data is not None:
+            s = source[n.rstrip("?")]
+            if n.endswith("?") or (s == "given" and self.m.variable(n).data is not None):
                 home = next(i for i, r in enumerate(self.t.records) if n in r.targets)
                 records.setdefault(home, []).append(n)
-            elif s == "given":
+            elif isinstance(s, Factor):
+                total = total * self.p(s, config, v, tables_of(s))
+            elif s in ("given", "prior"):
                 total = total * self.t.priors[n][config[n]]
         for i, names in records.items():
             table = self.t.records[i]
@@ -228,9 +280,16 @@ class SecondReading:
             if f.adversarial or f.implicit or not self.free(f, v):
                 continue
             drawer, reads = source.get(f.target), frozenset(f.parents) - {self.y}
+            if self.lost({f.target, *reads}, config, source):
+                continue
             dashed = isinstance(drawer, Factor) and drawer.process == "inference" and not drawer.implicit
-            heat = drawer.weight * drawer.beta if dashed and isinstance(drawer, Factor) else 1.0
-            if f.process == "generative":
+            partial = self.m.variable(f.target).partial
+            heat = drawer.beta * (1.0 if partial else drawer.weight) if dashed and isinstance(drawer, Factor) else 1.0
+            if config.get(f"{f.target}?") == 1 and f in self.into(f.target, "inference", v)[:1]:
+                if weighed or f.target not in self.compared:
+                    yield f.target, frozenset(), np.log(self.t.priors[f.target][config[f.target]])
+                yield f.target, reads, f.weight * np.log(self.p(f, config, v, self.t))
+            elif f.process == "generative":
                 yield f.target, reads, f.weight * heat * np.log(self.p(f, config, v, self.t))
             elif drawer == f and (weighed or f.target not in self.compared):
                 prior = self.m.variable(f.target).prior is not None
@@ -245,12 +304,13 @@ class SecondReading:
     ) -> Number:
         """E[B] over names, the others at values; importance-weighted (reading 6): what is drawn once a record stands
         outside of the log-mean, with the terms about it alone."""
+        masks = [] if weighed else [n for n in at if n.endswith("?")]
         many = self.repeated(names, source) if self.m.importance else []
         once = [n for n in names if n not in many]
         total: Number = 0.0
         for first in self.configs(once):
             outer = {**at, **first}
-            chance = self.weight(outer, source, v, lambda f: self.t, once)
+            chance = self.weight(outer, source, v, lambda f: self.t, [*once, *masks])
             own = {n for n in once if isinstance(source[n], Factor)}
             drawn: list[tuple[Number, Number]] = []
             beside: Number = 0.0
@@ -307,13 +367,17 @@ class SecondReading:
             def flows(f: Factor) -> Tables:
                 return self.t if generative and f.implicit and f.group == phi else self.t0
 
-            for config in self.configs(self.usable(source)):
-                inside: Number = sum(self.told(b, config, v, self.t) for b in own)
-                for f in self.m.factors:
-                    mine = f.group == phi and f.process == "generative" and not f.fixed
-                    if mine and not f.adversarial and not f.implicit and self.free(f, v):
-                        inside = inside + f.weight * np.log(self.p(f, config, v, self.t))
-                total = total + self.weight(config, source, v, flows) * inside / self.k
+            for masks, found in self.situations(source, v, outer=not generative):
+                for drawn in self.configs(self.usable(found)):
+                    config = {**masks, **drawn}
+                    kept = [b for b in own if not self.lost(b.parents, config, found)]
+                    inside: Number = sum(self.told(b, config, v, self.t) for b in kept)
+                    for f in self.m.factors:
+                        mine = f.group == phi and f.process == "generative" and not f.fixed
+                        here = not f.adversarial and not f.implicit and self.free(f, v)
+                        if mine and here and not self.lost({f.target, *f.parents}, config, found):
+                            inside = inside + f.weight * np.log(self.p(f, config, v, self.t))
+                    total = total + self.weight(config, found, v, flows) * inside / self.k
         return total
 
     def others(self) -> Number:
@@ -321,11 +385,14 @@ class SecondReading:
         total: Number = 0.0
         for v in self.branches:
             source = {n: self.drawn_from(n, v) for n in self.names}
-            names = self.usable(source)
-            total = total + self.mean_bracket({}, names, source, v, weighed=False) / self.k
-            for config in self.configs(names) if self.blue else ():
-                inside = sum(b.weight * self.fooled(b, config, v) for b in self.blue)
-                total = total + self.weight(config, source, v, lambda f: self.t) * inside / self.k
+            for masks, found in self.situations(source, v):
+                names = self.usable(found)
+                total = total + self.mean_bracket(masks, names, found, v, weighed=False) / self.k
+                for drawn in self.configs(names) if self.blue else ():
+                    config = {**masks, **drawn}
+                    kept = [b for b in self.blue if not self.lost(b.parents, config, found)]
+                    inside = sum(b.weight * self.fooled(b, config, v) for b in kept)
+                    total = total + self.weight(config, found, v, lambda f: self.t) * inside / self.k
         return total
 
     def weighed(self) -> Number:
@@ -334,21 +401,25 @@ class SecondReading:
         total: Number = 0.0
         for o in self.branches:
             source = {n: self.generated_from(n, o) for n in self.names}
-            for outer in self.configs(self.usable(source)):
-                chance = self.weight(outer, source, o, lambda f: self.t0) / self.k
-                for y in self.branches:
-                    mass = float(y == 1 - o) if b.perfect else self.reversed(b, outer, y, self.t0)
-                    total = total + chance * mass * self.component(outer, y)
+            for masks, found in self.situations(source, o, outer=True):
+                for drawn in self.configs(self.usable(found)):
+                    outer = {**masks, **drawn}
+                    chance = self.weight(outer, found, o, lambda f: self.t0) / self.k
+                    for y in self.branches:
+                        mass = float(y == 1 - o) if b.perfect else self.reversed(b, outer, y, self.t0)
+                        total = total + chance * mass * self.component(outer, y)
         return total
 
     def component(self, outer: Config, y: int) -> Number:
         """E[B_y] given the outer sample."""
-        inferred = {n for n in self.names if self.into(n, "inference", y)}
+        seen = {n[:-1] for n, value in outer.items() if n.endswith("?") and value}
+        inferred = {n for n in self.names if n not in seen and self.into(n, "inference", y)}
         empirical = {v.name for v in self.m.variables if v.data is not None} - inferred
         carried = frozenset((self.compared | empirical) & set(outer))
         source = {n: self.drawn_from(n, y, carried) for n in self.names}
         names = [n for n in self.usable(source) if n not in carried]
-        return self.mean_bracket({n: outer[n] for n in carried}, names, source, y, weighed=True)
+        masks = {n: value for n, value in outer.items() if n.endswith("?")}
+        return self.mean_bracket({**masks, **{n: outer[n] for n in carried}}, names, source, y, weighed=True)
 
     def wake(self) -> Number:
         """Reading 5: what is inferred at y=0 is scored by the generative side."""
@@ -359,6 +430,7 @@ class SecondReading:
         """Reading 5: what is generated at y=0 is scored by the inference side."""
         v = self.branches[0]
         source: dict[str, Source] = {n: "given" if self.m.variable(n).given else None for n in self.names}
+        source |= {n: "prior" for n in self.names if self.m.variable(n).partial}
         source |= {n: solid[0] for n in self.names if (solid := self.into(n, "generative", v))}
         return self._phase("inference", source, v)
 
@@ -366,9 +438,13 @@ class SecondReading:
         mine = [f for f in self.m.factors if f.process == scored and not f.adversarial and not f.implicit]
         mine = [f for f in mine if not f.fixed and self.free(f, v)]
         total: Number = 0.0
-        for config in self.configs(self.usable(source)) if mine else ():
-            inside = sum(f.weight * np.log(self.p(f, config, v, self.t)) for f in mine)
-            total = total + self.weight(config, source, v, lambda f: self.t0) * inside
+        cases = self.situations(source, v) if scored == "generative" else iter([(Config(), source)])
+        for masks, found in cases if mine else ():
+            for drawn in self.configs(self.usable(found)):
+                config = {**masks, **drawn}
+                kept = [f for f in mine if not self.lost({f.target, *f.parents}, config, found)]
+                inside = sum(f.weight * np.log(self.p(f, config, v, self.t)) for f in kept)
+                total = total + self.weight(config, found, v, lambda f: self.t0) * inside
         return total
 
 

@@ -10,7 +10,7 @@ from random import Random
 import numpy as np
 from hypothesis import HealthCheck, Phase, assume, event, given, settings
 from hypothesis import strategies as st
-from random_models import diverging, made, models, sizes, smallest
+from random_models import diverging, larger_models, made, models, sizes, smallest
 from reasons import reasons
 
 from schematic.calculus.terms import Objective
@@ -136,6 +136,15 @@ def test_the_claims_of_verify_hold_for_any_graph(model: Model, seed: int) -> Non
     if found:
         model = smallest(model, lambda m: bool(broken_claims(m, seed)))
     assert not found, f"{broken_claims(model, seed)}\n{model_text(model)}"
+
+
+@tried(10)
+@given(model=larger_models(), seed=st.integers(0, 10_000))
+def test_they_hold_with_three_domains_and_with_units(model: Model, seed: int) -> None:
+    found = [*broken_claims(model, seed), *(broken_programs(model, seed) or ())]
+    if found:
+        model = smallest(model, lambda m: bool(broken_claims(m, seed) or broken_programs(m, seed)))
+    assert not found, f"{broken_claims(model, seed)}\n{broken_programs(model, seed)}\n{model_text(model)}"
 
 
 # --- programs -------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from schematic.calculus.exact import evaluate, gradient
 from schematic.calculus.rules import RULES, Rewrite, Rule
 from schematic.calculus.terms import Scale, Term
 from schematic.compiler import objectives as reading
-from schematic.core.diagnostics import Report, SchematicError
+from schematic.core.diagnostics import Report
 from schematic.graph.build import load, parse
 from schematic.graph.model import Model
 from schematic.proof.finite import uniform_priors

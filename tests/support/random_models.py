@@ -14,6 +14,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from schematic.graph.model import Data, Divergence, Factor, Model, Prior, Type, Variable
+from schematic.proof.finite import count
 
 NAMES = ("x", "z", "t", "h", "c")
 GROUPS = ("theta", "eta", "lambda")
@@ -28,6 +29,45 @@ def models(divergences: bool = False) -> st.SearchStrategy[Model]:
     """A random graph; `smallest` shrinks one that fails. With `divergences`, a third of the blue arrows has one."""
     drawn = st.integers(0, 2**48).map(Random)
     return drawn.map(lambda rng: diverging(rng, made(rng)) if divergences else made(rng))
+
+
+def larger_models() -> st.SearchStrategy[Model]:
+    """A random graph with a third domain, or with a variable whose units are predicted from each other, or both."""
+    return st.integers(0, 2**48).map(Random).map(larger)
+
+
+def larger(rng: Random) -> Model:
+    model = made(rng)
+    y, weighed = model.indicator, any(f.mark == "~~>" for f in model.factors)
+    both = chance(rng, 40)
+    if y is not None and not weighed and (both or chance(rng, 50)):
+        model = with_three_domains(model)
+    return with_units_predicted(rng, model) if both or model.indicator == y else model
+
+
+def with_three_domains(model: Model) -> Model:
+    """A domain more, first; what lives in the last one does so still, and takes its field."""
+
+    def variable(v: Variable) -> Variable:
+        by_domain = v.data is not None and v.data.given is not None
+        data = replace(v.data, fields=(f"{v.name}2/v", *v.data.fields)) if by_domain and v.data else v.data
+        return replace(v, type=Type("domain", values=("first", *v.type.values)) if v.type.values else v.type, data=data)
+
+    factors = (replace(f, when=None if f.when is None else f.when + 1) for f in model.factors)
+    return replace(model, variables=tuple(map(variable, model.variables)), factors=tuple(factors))
+
+
+def with_units_predicted(rng: Random, model: Model) -> Model:
+    """One of its variables an array of two bits, or of two classes of three, and its predictor."""
+    name = rng.choice([v.name for v in model.variables if not v.type.values])
+    size = rng.choice((2, 2, 3))
+    variables = (replace(v, type=Type("category", (2,), size)) if v.name == name else v for v in model.variables)
+    options: dict[str, Any] = {"temperature": rng.choice((1.0, 1.5)), "weight": rng.choice((1.0, 0.3))}
+    options["divergence"] = Divergence(rng.choice(("nonsaturating", "minimax")))
+    side = "inference" if any(f.mark == "~~>" for f in model.factors) else "generative"
+    judge = rng.choice(("q_phi.each", "q_psi.each"))
+    judge = Factor(judge, (name,), name, side, adversarial=True, each=True, **options)
+    return replace(model, variables=tuple(variables), factors=(*model.factors, judge))
 
 
 def diverging(rng: Random, model: Model) -> Model:
@@ -64,7 +104,7 @@ def _plainer(f: Factor) -> Iterator[Factor]:
 
 
 def sizes(model: Model) -> dict[str, int]:
-    return {v.name: len(v.type.values) or v.type.size for v in model.variables}
+    return {v.name: count(v.type) for v in model.variables}
 
 
 def made(rng: Random) -> Model:
