@@ -57,7 +57,7 @@ def packages(requirements: list[str]) -> set[str]:
 MODULES = {"pyro-ppl": "pyro", "pillow": "PIL"}
 NEEDED = packages(PROJECT["project"]["dependencies"])
 EXTRAS = PROJECT["project"]["optional-dependencies"]
-TOOLS, ASKED_FOR = packages(EXTRAS["test"]), packages(EXTRAS["images"])
+TOOLS, ASKED_FOR = packages(EXTRAS["test"]), packages(EXTRAS["images"] + EXTRAS["tensorboard"])
 
 
 def modules(names: set[str]) -> set[str]:

@@ -6,19 +6,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from schematic.runtime.data import Batch, DataSet
+from schematic.runtime.distributed import ALONE, World
 from schematic.runtime.errors import RunError
 
 
 class Stream:
     """Endless batches of one set: a fresh permutation each time round, the last partial batch dropped.
 
-    Bits of a dynamic field are drawn anew in every batch.
+    Bits of a dynamic field are drawn anew in every batch. Of several processes each takes its part of every batch, by
+    generators that are the same in all of them.
     """
 
-    def __init__(self, data: DataSet, batch: int, device: torch.device, generator: torch.Generator) -> None:
-        self.data, self.batch, self.device, self.generator = data, batch, device, generator
+    def __init__(
+        self, data: DataSet, batch: int, device: torch.device, generator: torch.Generator, world: World
+    ) -> None:
+        self.data, self.batch, self.device, self.generator, self.world = data, batch, device, generator, world
         self.home = next(iter(data.train.values())).device
         self.order = torch.empty(0, dtype=torch.long, device=self.home)
         self.at = 0
@@ -33,21 +38,36 @@ class Stream:
             self.at = 0
         index = self.order[self.at : self.at + self.batch]
         self.at += self.batch
-        found = {f: t.index_select(0, index).to(self.device, non_blocking=True) for f, t in self.data.train.items()}
-        return found | {f: torch.bernoulli(found[f], generator=self.generator) for f in self.data.dynamic}
+        found = {f: self._records(f, self.world.part(index)) for f in self.data.train}
+        bits = {f: torch.bernoulli(self._records(f, index), generator=self.generator) for f in self.data.dynamic}
+        return found | {f: self.world.part(whole) for f, whole in bits.items()}
+
+    def _records(self, field: str, index: Tensor) -> Tensor:
+        return self.data.train[field].index_select(0, index).to(self.device, non_blocking=True)
 
 
 class Batches:
     """Batches over all sets: different sets are drawn independently (semantics.md, "Sampling a branch")."""
 
-    def __init__(self, sets: Sequence[DataSet], batch: int, device: torch.device, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        sets: Sequence[DataSet],
+        batch: int,
+        device: torch.device,
+        generator: torch.Generator,
+        world: World = ALONE,
+    ) -> None:
+        """`batch` records a step, in all processes together. Raises RunError where that cannot be."""
+        if batch % world.size:
+            below = batch - batch % world.size or world.size
+            raise RunError(f"a batch of {batch} has no equal parts for {world.size} processes", f"--batch {below}")
         small = next((s for s in sets if s.records < batch), None)
         if small is not None:
             raise RunError(
                 f"{small.origin} has {small.records} training records, fewer than a batch of {batch}",
                 f"--batch {small.records}",
             )
-        self.streams = tuple(Stream(s, batch, device, generator) for s in sets)
+        self.streams = tuple(Stream(s, batch, device, generator, world) for s in sets)
         self.per_epoch = max((s.records // batch for s in sets), default=1)
 
     def __iter__(self) -> Batches:

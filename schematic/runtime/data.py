@@ -48,9 +48,10 @@ class DataSet:
         sizes = ", ".join(f"{len(next(iter(part.values())))} {split}" for split, part in splits.items() if part)
         return "; ".join((f"{self.origin}: {sizes} records", *self.notes))
 
-    def to(self, device: torch.device) -> DataSet:
+    def to(self, where: torch.device | torch.dtype) -> DataSet:
+        """The same on a device, or in another precision."""
         train, test, validation = (
-            {f: t.to(device) for f, t in part.items()} for part in (self.train, self.test, self.validation)
+            {f: t.to(where) for f, t in part.items()} for part in (self.train, self.test, self.validation)
         )
         return replace(self, train=train, test=test, validation=validation)
 

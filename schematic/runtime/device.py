@@ -37,17 +37,16 @@ def set_up() -> None:
         torch.set_num_threads(min(THREADS, torch.get_num_threads()))
 
 
-def random_states(generator: torch.Generator, device: torch.device) -> dict[str, Tensor]:
-    """The states of the run's own generator and of torch's, which Pyro's distributions draw from."""
-    states = {"run": generator.get_state(), "cpu": torch.get_rng_state()}
+def random_states(device: torch.device) -> dict[str, Tensor]:
+    """The states of torch's own generators, which dropout and Pyro's distributions draw from."""
+    states = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         states["device"] = torch.cuda.get_rng_state(device)
     return states
 
 
-def restore(states: dict[str, Any], generator: torch.Generator, device: torch.device) -> None:
+def restore(states: dict[str, Any], device: torch.device) -> None:
     """Puts back what `random_states` took."""
-    generator.set_state(states["run"])
     torch.set_rng_state(states["cpu"])
     if device.type == "cuda" and "device" in states:
         torch.cuda.set_rng_state(states["device"], device)

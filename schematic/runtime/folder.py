@@ -7,6 +7,8 @@ samples.png          a grid of samples; samples.npz where nothing is an image, s
 reconstructions.png  records, each above what inference and generation bring back of it
 predictions.png      records in a column for each class that they are taken for
 figures.json         what `schematic evaluate` found
+samples/             grids of samples from the same noise, as training goes on
+tensorboard/         objectives and samples for TensorBoard, where they were asked for
 checkpoints/         the last KEEP of them: parameters, optimizers, data order, random states, step
 weights.safetensors  the parameters alone, for the emitted class: moving averages where there are any
 """
@@ -158,6 +160,8 @@ FILES = (
     "metrics.jsonl",
     "curves.svg",
     "samples*.png",
+    "samples/*.png",
+    "tensorboard/events*",
     "samples.npz",
     "reconstructions*.png",
     "predictions*.png",

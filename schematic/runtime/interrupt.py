@@ -8,10 +8,17 @@ from types import FrameType
 
 
 class Interrupt:
-    """A context in which the first SIGINT or SIGTERM sets `asked`, and a second one interrupts as usual."""
+    """A context in which the first SIGINT or SIGTERM sets `asked`, and a second one of its kind interrupts as usual.
+
+    Of Ctrl-C torchrun's processes get both, one from the terminal and one from torchrun.
+    """
 
     def __init__(self) -> None:
-        self.asked = False
+        self._seen: set[int] = set()
+
+    @property
+    def asked(self) -> bool:
+        return bool(self._seen)
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():  # Python takes handlers nowhere else
@@ -25,6 +32,6 @@ class Interrupt:
             signal.signal(number, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if number in self._seen:
             raise KeyboardInterrupt
-        self.asked = True
+        self._seen.add(number)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from schematic.graph.model import Train
-from schematic.runtime import checkpoint, folder, metrics, samples
+from schematic.runtime import checkpoint, faults, folder, metrics, samples
 from schematic.runtime.errors import RunError
 from schematic.runtime.folder import Run
 from schematic.runtime.interrupt import Interrupt
-from schematic.runtime.metrics import Metrics
 from schematic.runtime.prepare import Plan, Settings, prepare
 from schematic.runtime.program import digest
 from schematic.runtime.progress import Bar
-from schematic.runtime.state import capture, restore
-from schematic.runtime.step import anneal, step
+from schematic.runtime.state import restore
+from schematic.runtime.step import anneal, average, step
+from schematic.runtime.watch import Watch
 
 LOG_EVERY = 20  # steps between two readings of the objectives; nothing else comes back from the device
 
@@ -27,13 +26,15 @@ Reason = Literal["finished", "interrupted", "not finite"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: `steps` its checkpoint has seen, and the objectives last read, in nats per example."""
+    """How a run ended: `steps` its checkpoint has seen, and the objectives last read, in nats per example. `fault` says
+    what was not finite."""
 
     run: Run
     reason: Reason
     steps: int
     seconds: float
     objectives: Mapping[str, float]
+    fault: str = ""
 
     @property
     def message(self) -> str:
@@ -45,8 +46,7 @@ class Outcome:
             case "interrupted":
                 return f"interrupted: {kept}\n`schematic train --resume {self.run.path}` goes on"
             case "not finite":
-                values = ", ".join(f"{group} {value}" for group, value in self.objectives.items())
-                return f"stopped: an objective is no longer finite ({values}); the last good checkpoint is kept: {kept}"
+                return f"stopped: {self.fault}; the last good checkpoint is kept: {kept}"
 
 
 def train(
@@ -68,7 +68,8 @@ def train(
     plan = prepare(program, block or Train(), settings or Settings())
     texts = {"program.py": program, "model.sg": spec, "drawing.svg": drawing}
     config = {**plan.config, "program_sha256": digest(program), "status": "training"}
-    run = folder.create(Path(out), config, {name: text for name, text in texts.items() if text})
+    run = Run(Path(out))
+    plan.world.share(lambda: folder.create(run.path, config, {n: text for n, text in texts.items() if text}))
     return carry_out(plan, run, 0, progress)
 
 
@@ -85,15 +86,15 @@ def resume(run: Path, *, progress: bool = True) -> Outcome:
     plan = prepare(program, Train(), Settings.of(config))
     if plan.config["sets"] != config["sets"]:
         raise RunError(f"the data of {kept.path} have changed: {config['sets']}", "train the model again")
-    start = restore(plan, kept.load()) if kept.checkpoints() else 0
-    return carry_out(plan, kept, start, progress)
+    state = plan.world.share(lambda: kept.load() if kept.checkpoints() else None)
+    return carry_out(plan, kept, restore(plan, state) if state else 0, progress)
 
 
 def carry_out(plan: Plan, run: Run, start: int, progress: bool) -> Outcome:
     """The steps from `start` on, and what a run leaves behind."""
     try:
-        outcome = loop(plan, run, Bar(plan.steps, progress), start)
-        finish(plan, run, outcome)
+        outcome = loop(plan, run, start, progress)
+        plan.world.write(plan.device, lambda: finish(plan, run, outcome))
     except OSError as e:
         steps = [checkpoint.step_of(path.name) for path in run.checkpoints()]
         kept = f"the checkpoint of step {steps[-1]} is whole" if steps else "there was no checkpoint yet"
@@ -102,49 +103,39 @@ def carry_out(plan: Plan, run: Run, start: int, progress: bool) -> Outcome:
     return outcome
 
 
+def loop(plan: Plan, run: Run, start: int, progress: bool) -> Outcome:
+    """The steps from `start` on; every LOG_EVERY of them something is read back, written and shown."""
+    trainer, fault = plan.trainer, ""
+    reason: Reason = "finished"
+    bar = Bar(plan.steps, progress and plan.world.main)
+    with bar, Watch(plan, run, bar, start) as watch, Interrupt() as interrupt:
+        if start == 0:
+            watch.save(0)
+        for n in range(start + 1, plan.steps + 1):
+            looks = n % LOG_EVERY == 0 or n == plan.steps
+            anneal(trainer, n, plan.steps)
+            watch.take(step(trainer, plan.batches, measured=looks))
+            average(trainer, n)
+            if not looks and not (interrupt.asked and plan.world.size == 1):  # several look at the same steps
+                continue
+            if not watch.sound():
+                found = faults.find(plan, plan.world.share(run.load), n)
+                reason, fault = "not finite", found or f"by step {n} an objective or a parameter is not finite"
+                break
+            if watch.look(n, interrupt.asked):
+                reason = "interrupted"
+                break
+    return Outcome(run, reason, watch.good, watch.seconds, watch.means.objectives, fault)
+
+
 def finish(plan: Plan, run: Run, outcome: Outcome) -> None:
-    """Samples, curves and weights, of the last good checkpoint."""
+    """Samples, curves and weights, of the last good checkpoint; the main process's work."""
     state, config = run.load(), run.config
-    plan.program.load_state_dict(checkpoint.weights(state))
-    samples.write(run, plan.program, plan.sets, int(config["seed"]))
+    plan.shown.load_state_dict(checkpoint.weights(state))
+    samples.write(run, plan.shown, plan.sets, int(config["seed"]))
     metrics.draw(run, plan.program.UPDATES, str(config["model"]))
     about = {"model": config["model"], "step": state["step"], "program_sha256": config["program_sha256"]}
     folder.write(run / "weights.safetensors", checkpoint.safetensors_of(state, about))
     run.configure(
         {**config, "status": outcome.reason, "steps_done": outcome.steps, "seconds": round(outcome.seconds, 1)}
     )
-
-
-def loop(plan: Plan, run: Run, bar: Bar, start: int = 0) -> Outcome:
-    """The steps from `start` on, and every LOG_EVERY of them what is read back, written and shown."""
-    record, last = Metrics(run, start), dict[str, float]()
-    begun = saved = time.monotonic()
-    good = start
-    reason: Reason = "finished"
-    with bar, Interrupt() as interrupt:
-        if start == 0:
-            run.save(capture(plan, 0))
-        for n in range(start + 1, plan.steps + 1):
-            anneal(plan.trainer, (n - 1) / plan.steps)
-            record.add(step(plan.trainer, plan.batches))
-            ending = n == plan.steps or interrupt.asked
-            if n % LOG_EVERY and not ending:
-                continue
-            now = time.monotonic()
-            last = record.flush(n, n / plan.batches.per_epoch, now - begun)
-            if not metrics.finite(last):
-                reason = "not finite"
-                break
-            bar.show(n, (n - start) / (now - begun), last)
-            if (ending or now - saved > plan.save_every) and sound(plan):
-                run.save(capture(plan, n))
-                good, saved = n, now
-            if interrupt.asked:
-                reason = "interrupted"
-                break
-    return Outcome(run, reason, good, time.monotonic() - begun, last)
-
-
-def sound(plan: Plan) -> bool:
-    """Whether every parameter is finite; the step that made one otherwise shows in an objective only later."""
-    return all(bool(p.isfinite().all()) for p in plan.program.parameters())

@@ -60,6 +60,9 @@ class Base(nn.Module):
     DATA = {"x": "image"}
     CONDITIONS = ()
 
+    def objective(self, draw, group):
+        return sum(self.terms(draw, group).values())
+
     def parameters_of(self, group):
         return [p for factor in self.GROUPS[group] for p in getattr(self, factor).parameters()]
 """
@@ -80,19 +83,21 @@ class GAN(Base):
 
     def draw(self, batch, generator=None):
         x = batch["image"]
-        z = torch.randn(x.shape[0], 4, generator=generator, device=x.device)
+        z = torch.randn(x.shape[0], 4, generator=generator, dtype=x.dtype, device=x.device)
         return {"fake": {"z": z, "x": self.p_theta(z)}, "real": {"x": x}}
 
-    def objective(self, draw, group):
+    def terms(self, draw, group):
         fake, real = draw["fake"]["x"], draw["real"]["x"]
         if group == "phi":
-            return 0.5 * F.logsigmoid(self.q_phi(real).logits).mean() + 0.5 * F.logsigmoid(
-                -self.q_phi(fake.detach()).logits
-            ).mean()
-        return 0.5 * F.logsigmoid(self.q_phi(fake).logits).mean()
+            return {
+                "real": 0.5 * F.logsigmoid(self.q_phi(real).logits).mean(),
+                "fake": 0.5 * F.logsigmoid(-self.q_phi(fake.detach()).logits).mean(),
+            }
+        return {"fake": 0.5 * F.logsigmoid(self.q_phi(fake).logits).mean()}
 
     def sample(self, n, **given):
-        z = given.get("z", torch.randn(n, 4, device=next(self.parameters()).device))
+        like = next(self.parameters())
+        z = given.get("z", torch.randn(n, 4, dtype=like.dtype, device=like.device))
         return {"z": z, "x": self.p_theta(z)}
 """
 )
@@ -114,16 +119,22 @@ class VAE(Base):
 
     def draw(self, batch, generator=None):
         x = batch["image"]
-        return {"data": {"x": x, "z": self.q_eta(x).rsample()}}
+        q = self.q_eta(x)
+        noise = torch.randn(q.mean.shape, generator=generator, dtype=x.dtype, device=x.device)
+        return {"data": {"x": x, "z": q.mean + q.stddev * noise}}
 
-    def objective(self, draw, group):
+    def terms(self, draw, group):
         x, z = draw["data"]["x"], draw["data"]["z"]
         q = self.q_eta(x)
         prior = dist.Normal(torch.zeros_like(z), torch.ones_like(z), validate_args=False).to_event(1)
-        return (self.p_theta(z).log_prob(x) - torch.distributions.kl_divergence(q, prior)).mean()
+        return {
+            "log p(x | z)": self.p_theta(z).log_prob(x).mean(),
+            "KL": -torch.distributions.kl_divergence(q, prior).mean(),
+        }
 
     def sample(self, n, **given):
-        z = given.get("z", torch.randn(n, 4, device=next(self.parameters()).device))
+        like = next(self.parameters())
+        z = given.get("z", torch.randn(n, 4, dtype=like.dtype, device=like.device))
         return {"z": z, "x": self.p_theta(z).mean}
 
     def infer(self, **given):

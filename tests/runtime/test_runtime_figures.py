@@ -18,9 +18,10 @@ from scipy.linalg import sqrtm
 from schematic.runtime import classifier
 from schematic.runtime.data import load
 from schematic.runtime.folder import create
-from schematic.runtime.metrics import Metrics, draw
+from schematic.runtime.metrics import Means, Metrics, draw
 from schematic.runtime.pictures import curves, grid, png, ticks
 from schematic.runtime.samples import rows
+from schematic.runtime.step import Reading
 
 
 def read_png(data: bytes) -> np.ndarray:
@@ -77,9 +78,13 @@ def test_metrics_are_means_and_groups_of_one_update_one_curve(tmp_path: Path) ->
     run = create(tmp_path / "run", {}, {})
     metrics = Metrics(run)
     for value in (1.0, 3.0):
-        metrics.add({"theta": torch.tensor(value), "eta": torch.tensor(value)})
-    assert metrics.flush(2, 0.5, 0.1) == {"theta": 2.0, "eta": 2.0}
-    assert json.loads((run / "metrics.jsonl").read_text())["objectives"] == {"theta": 2.0, "eta": 2.0}
+        both = {"theta": torch.tensor(value), "eta": torch.tensor(value)}
+        metrics.add(Reading(both, {"theta": torch.tensor(value + 1)}))
+    means = metrics.read()
+    assert means == Means({"theta": 2.0, "eta": 2.0}, {"theta": 4.0})
+    metrics.write(means, 2, 0.5, 0.1)
+    line = json.loads((run / "metrics.jsonl").read_text())
+    assert line["objectives"] == {"theta": 2.0, "eta": 2.0} and line["gradients"] == {"theta": 4.0}
     draw(run, (("theta", "eta"),), "M")
     assert "θ η" in (run / "curves.svg").read_text()
 

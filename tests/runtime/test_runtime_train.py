@@ -17,15 +17,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from schematic.graph.model import Optimizer, Train
-from schematic.runtime.errors import RunError
+from schematic.graph.optimizers import DENSITY
+from schematic.runtime.errors import RunError, RunWarning
 from schematic.runtime.folder import Run
 from schematic.runtime.prepare import Settings, length
 from schematic.runtime.program import load_class
 from schematic.runtime.sample import reload, sample
-from schematic.runtime.step import init, schedule, step
+from schematic.runtime.schedule import share
+from schematic.runtime.step import average, init, schedule, step
 from schematic.runtime.train import Outcome, train
 
 CPU = torch.device("cpu")
@@ -37,6 +41,7 @@ FILES = {
     "metrics.jsonl",
     "curves.svg",
     "samples.png",
+    "samples",
     "checkpoints",
     "weights.safetensors",
 }
@@ -63,19 +68,15 @@ def gan_run(programs: ModuleType, tmp_path: Path) -> Path:
 def test_a_run_folder_holds_everything(programs: ModuleType, tmp_path: Path) -> None:
     outcome = run(programs.VAE, tmp_path / "vae")
     assert outcome.reason == "finished" and outcome.steps == 45
-    assert {p.name for p in (tmp_path / "vae").iterdir()} == FILES | {"reconstructions.png"}
+    assert {p.name for p in (tmp_path / "vae").iterdir()} == FILES
     lines = [json.loads(line) for line in (tmp_path / "vae/metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [20, 40, 45]
     assert set(lines[0]["objectives"]) == {"theta", "eta"}
     assert lines[-1]["objectives"]["theta"] > lines[0]["objectives"]["theta"]  # it is maximized
-    for picture in ("samples.png", "reconstructions.png"):
-        assert (tmp_path / "vae" / picture).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    for picture in (tmp_path / "vae/samples.png", *(tmp_path / "vae/samples").iterdir()):
+        assert picture.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     config = json.loads((tmp_path / "vae/config.json").read_text())
     assert config["status"] == "finished" and config["batch"] == 64 and config["data"] == "digits"
-
-
-def test_a_model_without_inference_net_has_no_reconstructions(gan_run: Path) -> None:
-    assert {p.name for p in gan_run.iterdir()} == FILES
 
 
 def test_the_same_seed_gives_the_same_run(programs: ModuleType, tmp_path: Path) -> None:
@@ -157,18 +158,111 @@ def test_the_command_line_overrides_the_train_block(programs: ModuleType, tmp_pa
     assert length(937, False, Train(), Settings()) == 9370
 
 
-def test_an_objective_that_is_not_finite_stops_the_run(programs: ModuleType, tmp_path: Path) -> None:
-    broken = programs.VAE.replace("# scale", "").replace(
-        "        return (self.p_theta(z).log_prob(x)",
-        "        self.count = getattr(self, 'count', 0) + 1\n"
-        "        x = x / (0.0 if self.count > 30 else 1.0)\n"
-        "        return (self.p_theta(z).log_prob(x)",
+LATE = {
+    "the term `late` of θ, η is -inf": "-1 / fine + 0 * self.q_eta.net[2].bias.sum()",
+    "the gradient of the term `late` of θ, η is not finite": "(0 * self.q_eta.net[2].bias.sum() + fine).sqrt()",
+}
+
+
+@pytest.mark.parametrize("said", LATE)
+def test_what_is_not_finite_stops_the_run_with_its_step_and_its_name(
+    said: str, programs: ModuleType, tmp_path: Path
+) -> None:
+    """From step 36 on `fine` is 0 and no longer 1."""
+    broken = (
+        programs.VAE.replace(
+            "Decoder(), Encoder()\n", "Decoder(), Encoder()\n        self.register_buffer('n', ZERO)\n"
+        )
+        .replace("ZERO", "torch.zeros(())")
+        .replace(
+            "        q = self.q_eta(x)\n        noise", "        self.n += 1\n        q = self.q_eta(x)\n        noise"
+        )
+        .replace(
+            '        return {\n            "log p',
+            f'        fine = (self.n < 36).to(x.dtype)\n        return {{"late": {LATE[said]},\n            "log p',
+        )
     )
-    outcome = run(broken, tmp_path / "run", 100)
-    assert outcome.reason == "not finite" and "no longer finite" in outcome.message
+    outcome = run(broken, tmp_path / "run", 100, save_every=0.0)
+    assert outcome.reason == "not finite" and outcome.steps == 20
+    assert outcome.message.startswith(f"stopped: at step 36 {said}; the last good checkpoint is kept: 20 steps")
     state = Run(tmp_path / "run").load()
-    assert all(v.isfinite().all() for v in state["program"].values())
+    assert state["step"] == 20 and all(v.isfinite().all() for v in state["program"].values())
     assert (tmp_path / "run/samples.png").exists()
+
+
+def test_a_group_whose_gradient_stays_zero_is_told(programs: ModuleType, tmp_path: Path) -> None:
+    idle = programs.GAN.replace(
+        'return {"fake": 0.5 * F.logsigmoid(self.q_phi(fake)',
+        'return {"fake": 0.5 * F.logsigmoid(self.q_phi(fake.detach())',
+    )
+    with pytest.warns(RunWarning, match="the gradient of θ stays 0") as told:
+        run(idle, tmp_path / "long", 140)
+    assert len([w for w in told if w.category is RunWarning]) == 1
+    with pytest.warns(RunWarning, match="the gradient of θ stays 0"):
+        run(idle, tmp_path / "short", 3)
+
+
+def test_clipping_scales_a_long_gradient_down(programs: ModuleType) -> None:
+    batch = {"image": torch.rand(8, 1, 8, 8)}
+
+    def moved(clip: float | None) -> tuple[Tensor, float]:
+        made = trainer(programs.VAE)
+        rule = Optimizer("sgd", 1.0, clip=clip)
+        made = init(made.program, dict.fromkeys(made.program.GROUPS, rule), made.generator)
+        before = [p.detach().clone() for p in made.parameters["theta"]]
+        norm = step(made, iter([batch]), measured=True).gradients["theta"].item()
+        change = [(p.detach() - b).reshape(-1) for p, b in zip(made.parameters["theta"], before, strict=True)]
+        return torch.cat(change), norm
+
+    plain, norm = moved(None)
+    assert plain.norm().item() == pytest.approx(norm, rel=1e-4)  # an update of rate 1 is the gradient
+    assert torch.equal(moved(2 * norm)[0], plain)
+    clipped, same = moved(norm / 2)
+    assert same == norm and torch.allclose(clipped, plain / 2, rtol=1e-4, atol=1e-7)
+
+
+def test_a_moving_average_is_what_is_sampled(programs: ModuleType, tmp_path: Path) -> None:
+    rule = Optimizer("adam", 1e-2, average=0.9)
+    out = run(programs.VAE, tmp_path / "run", 60, optimizers=(("theta", rule),)).run
+    state = out.load()
+    assert set(state["averages"]) == {n for n in state["program"] if n.startswith("p_theta")}
+    weights = load_file(out / "weights.safetensors")
+    shown = reload(out.path, "cpu").program.state_dict()
+    for name, value in state["program"].items():
+        expected = state["averages"].get(name, value)
+        assert torch.equal(weights[name], expected) and torch.equal(shown[name], expected)
+        assert torch.equal(expected, value) != (name in state["averages"])
+
+
+def test_a_moving_average_is_the_textbook_one(programs: ModuleType) -> None:
+    made = trainer(programs.VAE)
+    made = init(made.program, {g: Optimizer("sgd", 1.0, average=0.5) for g in made.program.GROUPS}, made.generator)
+    p, (mean, *_) = made.parameters["theta"][0], made.averages["theta"]
+    expected = p.detach().clone()
+    for n in range(1, 30):
+        with torch.no_grad():
+            p.fill_(n)
+        average(made, n)
+        decay = min(0.5, (1 + n) / (10 + n))
+        expected = decay * expected + (1 - decay) * n
+    assert torch.allclose(mean, expected)
+
+
+def test_rates_over_a_run() -> None:
+    def rates(**options: Any) -> list[float]:
+        return [share(Optimizer(**options), n, 100) for n in (1, 26, 51, 76, 100)]
+
+    assert rates() == [1.0] * 5
+    assert rates(schedule="linear") == pytest.approx([1, 1, 1, 0.5, 0.02])
+    assert rates(schedule="cosine") == pytest.approx([1, (1 + 0.5**0.5) / 2, 0.5, (1 - 0.5**0.5) / 2, 0], abs=1e-3)
+    assert rates(warmup=51) == pytest.approx([1 / 51, 26 / 51, 1, 1, 1])
+
+
+def test_a_rate_that_a_file_sets_is_constant_and_the_defaults_fall(programs: ModuleType, tmp_path: Path) -> None:
+    block = Train(optimizers=(("theta", Optimizer("adam", 1e-2)), ("eta", DENSITY)))
+    out = train(programs.VAE, out=tmp_path / "run", block=block, settings=Settings(steps=50, device="cpu")).run
+    rates = {g: o["param_groups"][0]["lr"] for g, o in out.load()["optimizers"].items()}
+    assert rates == {"theta": 1e-2, "eta": pytest.approx(1e-3 * 0.04)}
 
 
 def test_ctrl_c_ends_with_a_checkpoint_and_samples(programs: ModuleType, tmp_path: Path) -> None:
@@ -203,7 +297,7 @@ def test_a_step_reads_nothing_back(name: str, programs: ModuleType) -> None:
     with FakeTensorMode():
         made = trainer(getattr(programs, name), generator=torch.Generator())
         values = step(made, iter([{"image": torch.rand(8, 1, 8, 8)}]))
-    assert {v.shape for v in values.values()} == {()}
+    assert {v.shape for v in values.objectives.values()} == {()}
 
 
 @pytest.mark.parametrize("name", ["GAN", "VAE"])
@@ -213,7 +307,7 @@ def test_a_step_stays_on_the_device_of_its_batch(name: str, programs: ModuleType
     made = trainer(getattr(programs, name), meta)
     made = replace(made, generator=None)
     values = step(made, iter([{"image": torch.rand(8, 1, 8, 8, device=meta)}]))
-    assert {v.device.type for v in values.values()} == {"meta"}
+    assert {v.device.type for v in values.objectives.values()} == {"meta"}
 
 
 def test_an_update_moves_its_groups_and_no_other(programs: ModuleType) -> None:
@@ -232,7 +326,7 @@ def test_theta_sees_the_new_phi(programs: ModuleType) -> None:
     """Updates are sequential (semantics.md): theta's objective is taken at the phi that has just moved."""
     made, batch = trainer(programs.GAN), {"image": torch.rand(8, 1, 8, 8)}
     old = made.program.objective(made.program.draw(batch, torch.Generator().manual_seed(0)), "theta").detach()
-    values = step(made, iter([batch]))
+    values = step(made, iter([batch])).objectives
     assert values["theta"] < old  # phi, moved first, is better at telling the same draw from data
 
 
@@ -241,7 +335,11 @@ def test_repeated_updates_get_fresh_batches_and_draws(programs: ModuleType) -> N
         "REDRAW = (False, False)", "REDRAW = (True, True, False)"
     )
     made = trainer(text)
-    assert [(u.fresh, u.redraw) for u in schedule(made.program)] == [(True, True), (True, True), (False, False)]
+    assert [(u.fresh, u.redraw) for u in schedule(made.program, made.parameters)] == [
+        (True, True),
+        (True, True),
+        (False, False),
+    ]
     step(made, iter([{"image": torch.rand(8, 1, 8, 8)} for _ in range(2)]))
 
 
