@@ -38,7 +38,7 @@ RUNS = FOLDER / "runs"
 COMMAND = "python -m benchmarks.catalogue"
 WIDTH = 100
 THUMBNAIL, THUMBNAIL_WIDTH = 0.4, 200  # its scale, its most pixels
-FIGURES_HEAD = ("figure", "before training", "after", "target")
+FIGURES_HEAD = ("figure", "before training", "after", "target", "unit")
 
 
 def pages() -> dict[Path, str]:
@@ -75,8 +75,9 @@ Each file of [examples/](../../examples) on a page of its own: the file, its dra
 maximizes and how that follows from the arrows, who is updated with what, the program, how the model is related to
 others, and a training run.
 
-Equations, figures and sections are those of [Hu, Yang, Salakhutdinov and Xing](https://arxiv.org/abs/1706.00550). Each
-model is measured by one figure, before training and after. `{COMMAND}` writes these pages.
+Equations and sections are those of [Hu, Yang, Salakhutdinov and Xing](https://arxiv.org/abs/1706.00550). Each model is
+measured by one [figure](../evaluate.md), before training and after. `{COMMAND}` writes these pages, and
+`python -m benchmarks.figures` trains the runs.
 """
 
 
@@ -99,7 +100,7 @@ def figure(found: dict[str, Any] | None) -> str:
     if found is None or not found.get("figures"):
         return "not run yet"
     first = found["figures"][0]
-    return escaped(f"{figure_name(first)}: {number(first.get('before'))} → {number(first['value'])}")
+    return escaped(f"{first['name']}: {number(first.get('before'))} → {number(first['value'])}")
 
 
 def said_of(file: str) -> str:
@@ -253,12 +254,8 @@ def _run(file: str) -> Iterator[str]:
 
 
 def _figure_row(f: dict[str, Any]) -> tuple[str, ...]:
-    return escaped(figure_name(f)), *(number(f.get(key)) for key in ("before", "value", "target"))
-
-
-def figure_name(f: dict[str, Any]) -> str:
-    """A figure's name and its unit."""
-    return f"{f['name']}, {f['unit']}" if f.get("unit") else str(f["name"])
+    name, unit = escaped(f["name"]), escaped(f.get("unit") or "–")
+    return name, *(number(f.get(key)) for key in ("before", "value", "target")), unit
 
 
 def number(value: Any) -> str:
