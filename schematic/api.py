@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     from schematic.runtime.train import Outcome
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Objective:
-    """What the groups of one update maximize together, in nats per example."""
+    """What the groups of one update maximize together, in nats per example. It shows itself as its formula."""
 
     derived: Derived
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         from schematic.calculus.text import text
@@ -58,12 +61,18 @@ class Objective:
         return f"$\\displaystyle {self.latex()}$"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Model:
-    """A schematic graphical model. `drawn` is the plain graph; `notes` are what its file's checks had to say."""
+    """A schematic graphical model. `drawn` is the plain graph; `notes` are what its file's checks had to say.
+
+    It shows itself as text of the language, and in a notebook as its drawing and its objectives.
+    """
 
     drawn: AnyModel
-    notes: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
+    notes: tuple[Diagnostic, ...] = field(default=(), compare=False)
+
+    def __repr__(self) -> str:
+        return str(self).rstrip()
 
     @property
     def name(self) -> str:

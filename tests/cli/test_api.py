@@ -64,6 +64,12 @@ def test_a_model_shows_itself(vae: sg.Model, infogan: sg.Model) -> None:
     assert "<svg" in without_objectives._repr_mimebundle_()["image/svg+xml"]
 
 
+def test_a_prompt_shows_text_and_formulas(vae: sg.Model) -> None:
+    (objective,) = sg.objectives(vae)
+    assert repr(vae) + "\n" == str(vae) and repr(vae).startswith("model VAE {")
+    assert repr(objective) == str(objective) and repr(objective).startswith("theta, eta: ½ E_{")
+
+
 def test_emit_and_render(vae: sg.Model, tmp_path: Path) -> None:
     ast.parse(sg.emit(vae))
     assert sg.render(vae, tmp_path / "vae.svg").read_text().startswith("<")
