@@ -66,7 +66,7 @@ def test_a_model_shows_itself(vae: sg.Model, infogan: sg.Model) -> None:
 
 def test_a_prompt_shows_text_and_formulas(vae: sg.Model) -> None:
     (objective,) = sg.objectives(vae)
-    assert repr(vae) + "\n" == str(vae) and repr(vae).startswith("model VAE {")
+    assert repr(vae) + "\n" == str(vae) and repr(vae).startswith("model ")
     assert repr(objective) == str(objective) and repr(objective).startswith("theta, eta: ½ E_{")
 
 
