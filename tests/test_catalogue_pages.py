@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from latex2mathml.converter import convert
 
 from benchmarks import catalogue
 
@@ -41,6 +42,15 @@ def test_a_table_has_the_cells_of_its_head(pages: dict[Path, str]) -> None:
     for path, content in pages.items():
         for block in re.findall(r"(?:^\|.*\|\n)+", prose(content), re.M):
             assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1, path
+
+
+def test_formulas_are_latex(pages: dict[Path, str]) -> None:
+    for path, content in pages.items():
+        found = re.findall(r"^```math\n(.*?)^```$", content, re.M | re.S)
+        assert found or path.suffix != ".md" or path.stem == "README", path
+        for formula in found:
+            assert "<math" in convert(formula)
+            assert formula.count("{") == formula.count("}") and formula.count(r"\begin") == formula.count(r"\end")
 
 
 def prose(content: str) -> str:

@@ -23,7 +23,7 @@ def introduction(text: str) -> str:
         if not line.startswith("#"):
             break
         said.append(line.lstrip("# "))
-    return " ".join(said)
+    return " ".join(filter(None, said))
 
 
 def copies(name: str) -> dict[str, str]:

@@ -74,5 +74,5 @@ def test_what_cannot_be_is_told(arguments: tuple[str, ...], said: str, folder: P
 
 
 def test_an_introduction_is_the_first_comment() -> None:
-    assert introduction("# A GAN,\n# small.\nmodel M {}  # no\n# more\n") == "A GAN, small."
+    assert introduction("# A GAN,\n#\n# small.\nmodel M {}  # no\n# more\n") == "A GAN, small."
     assert introduction("model M {}\n") == ""
