@@ -15,6 +15,7 @@ from schematic.calculus.terms import KL, Critic, Log, LogMean
 from schematic.compiler import pipeline
 from schematic.compiler.emit import Header, emit
 from schematic.compiler.plan import plan
+from schematic.compiler.plan_passes import plain
 from schematic.compiler.program import Conditional, Plan, Term
 from schematic.core.diagnostics import Report, SchematicError
 from schematic.core.version import VERSION
@@ -56,7 +57,7 @@ def _planned(model: AnyModel) -> Plan:
 
 
 def _text(planned: Plan) -> str:
-    return emit(planned, Header(planned.model.span.source.path, "", VERSION, "schematic audit"))
+    return emit(plain(planned), Header(planned.model.span.source.path, "", VERSION, "schematic audit"))
 
 
 def variants(model: AnyModel) -> Iterator[Data]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from schematic.compiler import emit_classes, emit_draw, emit_nets, emit_sample, emit_terms, pyro
+from schematic.compiler import emit_classes, emit_draw, emit_nets, emit_priors, emit_sample, emit_terms, pyro
 from schematic.compiler.emit_text import TAKEN, checked, comment, indent, noted, quoted, tupled, unique
 from schematic.compiler.program import Plan
 from schematic.nets import source as nets
@@ -31,7 +31,7 @@ def emit(plan: Plan, header: Header) -> str:
     draw, terms = emit_draw.draw(plan), emit_terms.terms(plan)
     opinion, sampling = pyro.methods(plan), emit_sample.methods(plan)
     code = "\n".join("\n".join(lines) for lines in (*factors, draw, terms, opinion, sampling, built.lines))
-    priors = emit_terms.prior_functions(plan)
+    priors = emit_priors.prior_functions(plan)
     helpers = _helpers(code + "\n".join("\n".join(p) for p in priors), built.freezes)
     taken = _taken(classes, built.classes, [*helpers, *priors])
     name = checked(unique(plan.model.name, {*taken, *built.outside.values()}))
@@ -127,6 +127,8 @@ def _model(
     judges = dict.fromkeys(k.factor.group for k in plan.conditionals if k.factor.adversarial)
     adversarial = tupled(quoted(g) for g in judges if g in dict(plan.groups))
     conditions = tupled(quoted(v.name) for v in emit_sample.generation(plan).given)
+    shared = tupled(str(any(u.made for u in plan.updates if gs[0] in u.groups)) for gs, _ in plan.steps)
+    made, passed = (", made: dict | None = None", ", made") if "True" in shared else ("", "")
     lines = [
         f"class {name}(nn.Module):",
         f'    """{plan.model.name}: {", ".join(f"`{k.factor.name}`" for k in plan.conditionals)}."""',
@@ -135,6 +137,7 @@ def _model(
         *indent(noted(f"FIELDS = {{{fields}}}", "the data fields, with their event shapes")),
         *indent(noted(f"UPDATES = {updates}", "the order of one step")),
         *indent(noted(f"REDRAW = {redraw}", "whether an update needs a fresh draw")),
+        *indent(noted(f"SHARED = {shared}", "whether an update scores what its draw has made") if made else []),
         *indent(noted(f"ADVERSARIAL = {adversarial}", "the groups that judge")),
         *indent(noted(f"TYPES = {dictionary(types)}", "the type of each field")),
         *indent(noted(f"PARTIAL = {tupled(map(quoted, plan.partial))}", "the fields that some records lack")
@@ -155,9 +158,9 @@ def _model(
         "",
         *indent(terms),
         "",
-        "    def objective(self, draw: dict, group: str) -> Tensor:",
+        f"    def objective(self, draw: dict, group: str{made}) -> Tensor:",
         '        """What the group maximizes: a scalar, the mean over the batch, in nats."""',
-        "        return sum(self.terms(draw, group).values())",
+        f"        return sum(self.terms(draw, group{passed}).values())",
     ]
     return [*lines, *(line for method in more if method for line in ("", *indent(method)))]
 

@@ -71,8 +71,7 @@ def draw(plan: Plan) -> list[str]:
     drawn = [d for b in plan.branches for d in b.draws]
     counted = any(d.how in ("prior", "enumerate", "mixture") or (d.density.factor and not d.parents) for d in drawn)
     placed = any(d.how in ("mask", "prior", "enumerate", "path", "mixture") for d in drawn)
-    lines = ["def draw(self, batch: dict[str, Tensor], generator: torch.Generator | None = None) -> dict:"]
-    lines += ['    """The randomness of a step: draw[branch][variable]. Values carry their graph where it may flow."""']
+    lines = signature(plan)
     lines += [f"    first = batch[{quoted(plan.fields[0][0])}]"] if counted or placed else []
     lines += ["    n = len(first)"] if counted else []
     lines += ['    like = {"dtype": first.dtype, "device": first.device}'] if placed else []
@@ -81,6 +80,22 @@ def draw(plan: Plan) -> list[str]:
     lines += indent(parts)
     found = ", ".join(f"{quoted(b.name)}: {branch_local(b.name)}" for b in plan.branches)
     return [*lines, f"    return {{{found}}}"]
+
+
+def signature(plan: Plan) -> list[str]:
+    """The method's first lines; `made` where some update scores what a value was drawn from."""
+    what = "The randomness of a step: draw[branch][variable]. Values carry their graph where it may flow."
+    if not any(u.made for u in plan.updates):
+        head = "def draw(self, batch: dict[str, Tensor], generator: torch.Generator | None = None) -> dict:"
+        return [head, f'    """{what}"""']
+    return [
+        "def draw(",
+        "    self, batch: dict[str, Tensor], generator: torch.Generator | None = None, made: dict | None = None",
+        ") -> dict:",
+        f'    """{what}',
+        '    `made` takes what values are drawn from, for the updates that score it: one pass instead of two."""',
+        "    made = {} if made is None else made",
+    ]
 
 
 def _branch(plan: Plan, branch: Branch) -> list[str]:
@@ -137,7 +152,10 @@ def drawn(plan: Plan, branch: Branch, d: Drawn) -> list[str]:
         return noted(f"{target} = {every(variable, d.axes)}", f"{dims}: every value of {d.variable}")
     more = d.axes[: len(d.axes) - max((len(by_key[p].axes) for p in d.parents), default=0)]
     gradient = branch.model.factor(k.factor.name).gradient
-    return [f"q = {called}", *noted(f"{target} = {sample(k, d.how, gradient, more)}", what)]
+    scored = any((c.branch, key) == (branch.name, d.key) for u in plan.updates for c, key in u.made)
+    name = f"made[{quoted(branch.name)}, {quoted(d.key)}]"
+    evaluated = f"q = {name} = {called}" if scored else f"q = {called}"
+    return [evaluated, *noted(f"{target} = {sample(k, d.how, gradient, more)}", what)]
 
 
 def prior(v: Variable, axes: tuple[int, ...] = ()) -> str:

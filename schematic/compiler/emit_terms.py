@@ -12,6 +12,7 @@ from schematic.calculus.terms import Term as Formula
 from schematic.calculus.text import density_text
 from schematic.calculus.text import lines as formula
 from schematic.compiler.emit_nets import event_of, rank
+from schematic.compiler.emit_priors import prior_call
 from schematic.compiler.emit_text import (
     WIDTH,
     branch_local,
@@ -25,7 +26,6 @@ from schematic.compiler.emit_text import (
     shape,
     tupled,
 )
-from schematic.compiler.estimators import prior_of
 from schematic.compiler.program import Call, Plan, Term, Update
 
 SCORE = [
@@ -72,8 +72,11 @@ LOG_REVERSE = [
 
 def terms(plan: Plan) -> list[str]:
     """def terms(self, draw, group)."""
-    lines = ["def terms(self, draw: dict, group: str) -> dict[str, Tensor]:"]
-    lines += ['    """The summands of the objective that the group maximizes, by name: batch means, in nats."""']
+    what = "The summands of the objective that the group maximizes, by name: batch means, in nats."
+    lines = ["def terms(self, draw: dict, group: str) -> dict[str, Tensor]:", f'    """{what}"""']
+    if any(u.made for u in plan.updates):
+        lines = ["def terms(self, draw: dict, group: str, made: dict | None = None) -> dict[str, Tensor]:"]
+        lines += [f'    """{what}', '    `made`: what this draw has made, if no parameter has moved since."""']
     for u in plan.updates:
         names = [quoted(g) for g in u.groups]
         lines += [f"    if group {f'in {tupled(names)}' if len(names) > 1 else f'== {names[0]}'}:"]
@@ -109,6 +112,7 @@ class Writer:
     lines: list[str] = field(default_factory=list)
     made: dict[Call | str, str] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)  # the summands, by name, that a surrogate needs again
+    logits: dict[Call, str] = field(default_factory=dict)  # those of one pass, by their call
 
     def __post_init__(self) -> None:
         calls = [c for t in self.update.terms for c in t.calls]
@@ -122,6 +126,9 @@ class Writer:
         for c in (*masses, *weights):  # one that is written once as a probability is called once
             if c in self.shared:
                 self.count[_plain(c)] -= (masses + weights)[c] - 1
+        self.drawn_from = {_plain(c): (c.branch, key) for c, key in self.update.made}
+        for together in self.update.joined:
+            self.join(together)
 
     # --- values and conditionals ---
 
@@ -139,16 +146,42 @@ class Writer:
         attribute = f"self.{self.plan.conditional(c.density.factor).factor.attribute}"
         parents = ", ".join(self.value(c.branch, k) for k in c.parents)
         code = f"frozen({attribute}, {parents})" if c.frozen else f"{attribute}({parents})"
-        if self.count[plain] < 2:
+        kept = self.drawn_from.get(plain)
+        if kept:
+            code = f"made[{quoted(kept[0])}, {quoted(kept[1])}] if made else {code}"
+        elif self.count[plain] < 2:
             return code
         name = self.named(f"{attribute[5:]}_{branch_local(c.branch)}")
         self.lines += noted(f"{name} = {code}", density_text(c.density))
         self.made[plain] = name
         return name
 
+    def join(self, calls: tuple[Call, ...]) -> None:
+        """The logits of several branches from one pass, as local variables."""
+        distinct = tuple({_plain(c): c for c in calls}.values())
+        k = self.plan.conditional(distinct[0].density.factor or "")
+        rows = [[self.value(c.branch, p) for p in c.parents] for c in distinct]
+        parents = [f"torch.cat(({', '.join(values)}))" for values in zip(*rows, strict=True)]
+        sizes = ", ".join(f"len({row[0].removesuffix('.detach()')})" for row in rows)
+        names = [self.named(f"logits_{branch_local(c.branch)}") for c in distinct]
+        self.logits.update(zip(map(_plain, distinct), names, strict=True))
+        called = f"logits = self.{k.factor.attribute}({', '.join(parents)}).logits"
+        broken = [called.partition("(")[0] + "(", *(f"    {p}," for p in parents), ").logits"]
+        branches = ", ".join(c.branch for c in distinct)
+        self.lines += [
+            comment(f"One pass of {k.factor.name} for {branches}: no record depends on another in it."),
+            *([called] if len(called) <= WIDTH - 4 else broken),
+            f"{', '.join(names)} = logits.split(({sizes}))",
+        ]
+
+    def logits_of(self, c: Call) -> str:
+        """The logits of a blue factor, before any temperature."""
+        base = ".base_dist" if rank(self.plan.conditional(c.density.factor or "")) else ""
+        return self.logits.get(_plain(c)) or f"{self.call(c)}{base}.logits"
+
     def named(self, name: str) -> str:
         """A local variable of this name, numbered if there is one already."""
-        taken = set(self.made.values()) | set(self.values.values())
+        taken = {*self.made.values(), *self.values.values(), *self.logits.values()}
         count = 2
         found = name
         while found in taken:
@@ -181,7 +214,7 @@ class Writer:
         d = c.density
         sign = "" if d.value(d.target) == 1 else "-"
         heat = f" / {number(d.temperature)}" if d.temperature != 1 else ""
-        return f"{sign}{self.call(c)}.logits{heat}"
+        return f"{sign}{self.logits_of(c)}{heat}"
 
     def several(self, c: Call) -> bool:
         """The adversary tells more than two domains apart."""
@@ -189,10 +222,8 @@ class Writer:
 
     def heated(self, c: Call) -> str:
         """The logits of a blue factor, divided by its temperature."""
-        k = self.plan.conditional(c.density.factor or "")
-        base = ".base_dist" if rank(k) else ""
         heat = f" / {number(c.density.temperature)}" if c.density.temperature != 1 else ""
-        return f"{self.call(c)}{base}.logits{heat}"
+        return f"{self.logits_of(c)}{heat}"
 
     def blue(self, c: Call) -> str:
         """log b of a domain, or log b^r: with two domains that of the other one."""
@@ -291,7 +322,7 @@ class Writer:
                 return f"({self.logit(t.left)} - 1).clamp(max=0)"
             case "square":
                 heat = f" / {number(d.temperature)}" if d.temperature != 1 else ""
-                return f"-({self.call(t.left)}.logits{heat} - {d.value(d.target)}).square()"
+                return f"-({self.logits_of(t.left)}{heat} - {d.value(d.target)}).square()"
             case "slope":
                 module = f"self.{self.plan.conditional(d.factor or '').factor.attribute}"
                 return f"slope({', '.join((module, *(self.value(t.branch, k) for k in t.left.parents)))})"
@@ -352,41 +383,3 @@ def _plain(c: Call) -> Call:
 def item(name: str, code: str) -> list[str]:
     line = f"{quoted(name)}: {code},"
     return [line] if len(line) <= WIDTH - 4 else [f"{quoted(name)}: (", f"    {code}", "),"]
-
-
-# --- priors -----------------------------------------------------------------------------------------------
-
-
-def prior_call(variable: str, like: str) -> str:
-    return f"p_{variable}({like})"
-
-
-def prior_functions(plan: Plan) -> list[list[str]]:
-    """def p_z(like): the explicit priors that some summand scores."""
-    found: dict[str, None] = {}
-    for u in plan.updates:
-        for t in u.terms:
-            found.update((c.density.target, None) for c in t.calls if c.density.kind == "prior")
-    return [prior_function(plan, name) for name in found]
-
-
-def prior_function(plan: Plan, name: str) -> list[str]:
-    v = plan.variable(name)
-    p = prior_of(v.type, v.prior)
-    rank = len(v.type.shape)
-    like: dict[float, str] = {0: "torch.zeros_like(z)", 1: "torch.ones_like(z)"}
-    arguments = ", ".join(like.get(a, f"torch.full_like(z, {number(a)})") for a in p.args)
-    match p.family:
-        case "Normal" | "Laplace" | "Uniform":
-            code = f"dist.{p.family}({arguments}, validate_args=False)"
-        case "Bernoulli":
-            code = f"dist.Bernoulli({arguments}, validate_args=False)"
-        case _:
-            code = "OneHot(torch.zeros_like(z))"
-    code += f".to_event({rank})" if rank else ""
-    shown = f"{p.family}({', '.join(f'{a:g}' for a in p.args)})" if p.args else p.family
-    return [
-        f"def {prior_call(name, 'z: Tensor')} -> dist.Distribution:",
-        f'    """The prior of {name}, {shown}, in the shape of z."""',
-        f"    return {code}",
-    ]

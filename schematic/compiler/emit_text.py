@@ -13,7 +13,7 @@ TAKEN = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(di
     ("torch", "nn", "F", "dist", "pyro", "Tensor", "prod", "self", "draw", "group", "batch", "generator", "like", "n",
      "first", "place", "given", "q", "drawn", "missing", "kl_divergence", "frozen", "score",
      "slope", "log_mean", "normalized", "categorical", "laplace", "bits", "classes", "gumbel", "concrete", "math",
-     "each", "log_reverse", "couplings")
+     "each", "log_reverse", "couplings", "made", "logits")
 )  # fmt: skip
 
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 from schematic.calculus.terms import Objective
 from schematic.compiler import estimators
 from schematic.compiler.plan_draws import PENALTY, Context, branch, conditional, mixtures, penalized
+from schematic.compiler.plan_passes import joined, made
 from schematic.compiler.plan_terms import Part, update
-from schematic.compiler.program import Branch, Conditional, Plan, Update
+from schematic.compiler.program import Branch, Conditional, Plan, Step, Update
 from schematic.core.diagnostics import Report, error
 from schematic.graph.model import AnyModel, Model
 
@@ -29,8 +30,12 @@ def plan(model: AnyModel, objectives: tuple[Objective, ...], report: Report) -> 
         report.add(error("SG417", model.span, words, help))
     branches = tuple(_shown(b, updates) for _, found in parts for b in found)
     steps = _steps(model, branches, updates)
-    whole = tuple(contexts[0].whole.values())
-    return Plan(model, whole, branches, updates, steps, groups, tuple(dict.fromkeys(_log(parts))))
+    whole = contexts[0].whole
+    nets = {n.name: n for c in contexts for n in c.model.nets}
+    saved = tuple(
+        replace(u, made=made(u, branches, whole, steps), joined=joined(u, branches, whole, nets)) for u in updates
+    )
+    return Plan(model, tuple(whole.values()), branches, saved, steps, groups, tuple(dict.fromkeys(_log(parts))))
 
 
 def _contexts(model: AnyModel, objectives: tuple[Objective, ...]) -> tuple[Context, ...]:
@@ -86,13 +91,11 @@ def _groups(contexts: tuple[Context, ...]) -> tuple[tuple[str, tuple[str, ...]],
 # --- the order of a step ----------------------------------------------------------------------------------
 
 
-def _steps(
-    model: AnyModel, branches: tuple[Branch, ...], updates: tuple[Update, ...]
-) -> tuple[tuple[tuple[str, ...], bool], ...]:
+def _steps(model: AnyModel, branches: tuple[Branch, ...], updates: tuple[Update, ...]) -> tuple[Step, ...]:
     """Each update as often as its optimizer says; drawn afresh first, when repeated, and when a parameter has moved
     on which its values depend."""
     repeats = {group: o.steps for group, o in model.train.optimizers}
-    steps: list[tuple[tuple[str, ...], bool]] = []
+    steps: list[Step] = []
     moved: set[str] = set()
     for u in updates:
         for i in range(max(repeats.get(g, 1) for g in u.groups)):

@@ -64,6 +64,8 @@ def show(plan: Plan) -> str:
         lines += [f"  {t.name}: {t.how}{_weighed(t.axes)}" for t in u.terms]
         lines += [f"  surrogate of {density_text(s.density)} in {s.branch}" for s in u.scores]
         lines += [f"  passes no gradient: {name}" for name in stopped(plan, u)]
+        lines += [f"  as drawn from, evaluated once: {density_text(c.density)} in {c.branch}" for c, _ in u.made]
+        lines += [f"  one pass: {cs[0].density.factor} in {', '.join(c.branch for c in cs)}" for cs in u.joined]
     order = ", ".join(f"{' '.join(groups)}{' (redrawn)' if fresh else ''}" for groups, fresh in plan.steps)
     lines += ["", f"a step: {order}", *(f"note: {line}" for line in plan.log)]
     return "\n".join(lines) + "\n"

@@ -13,6 +13,7 @@ from schematic.compiler.estimators import Atom, How
 from schematic.graph.model import AnyModel, Factor, FamilyName, Model, Net, NetDeclaration, Variable
 
 Key = str  # a value's name in its branch of a draw: "z", or "z.real" in another component
+Step = tuple[tuple[str, ...], bool]  # the groups of one update of a training step, and whether it draws afresh
 
 
 @dataclass(frozen=True)
@@ -127,13 +128,16 @@ class Term:
 @dataclass(frozen=True)
 class Update:
     """What the groups of one update maximize. `detached`: values, by branch, that pass no gradient here;
-    `scores`: the conditionals of the draws that need a score-function surrogate."""
+    `scores`: the conditionals of the draws that need a score-function surrogate; `made`: densities that the draw has
+    evaluated, with the values drawn from them; `joined`: calls whose logits come from one pass."""
 
     groups: tuple[str, ...]
     objective: Objective
     terms: tuple[Term, ...]
     detached: tuple[tuple[str, Key], ...]
     scores: tuple[Call, ...]
+    made: tuple[tuple[Call, Key], ...] = ()
+    joined: tuple[tuple[Call, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,7 @@ class Plan:
     conditionals: tuple[Conditional, ...]
     branches: tuple[Branch, ...]
     updates: tuple[Update, ...]
-    steps: tuple[tuple[tuple[str, ...], bool], ...]
+    steps: tuple[Step, ...]
     groups: tuple[tuple[str, tuple[str, ...]], ...]
     log: tuple[str, ...]
 

@@ -11,10 +11,9 @@ from torch import Tensor, nn
 from schematic.nets.net import FlatHead, Join, Net, Shape, he
 
 
-def same(x: Tensor, kernel: int, stride: int) -> Tensor:
-    """Zeros around an image so that a convolution gives ceil(size / stride), for every size."""
-    height, width = (max(0, (-(-n // stride) - 1) * stride + kernel - n) for n in x.shape[-2:])
-    return F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))
+def zeros(size: Shape, kernel: int, stride: int) -> Shape:
+    """How many zeros around an image make a convolution give ceil(size / stride), for every size: above and below."""
+    return tuple(max(0, (-(-n // stride) - 1) * stride + kernel - n) for n in size)
 
 
 class ConvBody(nn.Module):
@@ -23,26 +22,32 @@ class ConvBody(nn.Module):
 
     def __init__(self, inputs: tuple[Shape, ...], widths: Shape, kernel: int, strides: Shape = ()) -> None:
         super().__init__()
-        self.kernel, self.strides = kernel, strides or (2,) * len(widths)
         self.join = Join(inputs)
         images = [shape for shape in inputs if len(shape) == 3]
         channels, self.size = (sum(shape[0] for shape in images), *widths), images[0][1:]
-        sizes = zip(channels, widths, self.strides, strict=False)
-        self.layers = nn.ModuleList(nn.Conv2d(a, b, kernel, stride) for a, b, stride in sizes)
+        self.layers = nn.ModuleList()
+        self.rest: list[Shape] = []  # a zero more on the right and below
+        size: Shape = self.size
+        for a, b, stride in zip(channels, widths, strides or (2,) * len(widths), strict=False):
+            height, width = zeros(size, kernel, stride)
+            self.layers.append(nn.Conv2d(a, b, kernel, stride, (height // 2, width // 2)))
+            self.rest.append((0, width % 2, 0, height % 2))
+            size = tuple(-(-n // stride) for n in size)
         for layer in self.layers:
             he(layer)
         others = sum(prod(shape) for shape in inputs if len(shape) != 3)
         self.vectors = nn.Linear(others, widths[0], bias=False) if others else None
-        self.features: Shape = (widths[-1], *(-(-n // prod(self.strides)) for n in self.size))
+        self.features: Shape = (widths[-1], *size)
 
     def forward(self, *parents: Tensor, batch: Shape = ()) -> Tensor:
-        x = self.join(*parents, batch=batch)
-        leading, shapes = x.shape[:-1], self.join.inputs
-        pairs = list(zip(x.reshape(-1, x.shape[-1]).split([prod(s) for s in shapes], -1), shapes, strict=True))
+        flat = self.join(*parents, batch=batch)
+        leading, shapes = flat.shape[:-1], self.join.inputs
+        pairs = list(zip(flat.reshape(-1, flat.shape[-1]).split([prod(s) for s in shapes], -1), shapes, strict=True))
         images = [p.reshape(-1, *s) for p, s in pairs if len(s) == 3]
-        x = torch.cat([p if p.shape[2:] == self.size else F.interpolate(p, self.size) for p in images], 1)
-        for i, (layer, stride) in enumerate(zip(self.layers, self.strides, strict=True)):
-            x = layer(same(x, self.kernel, stride))
+        images = [p if p.shape[2:] == self.size else F.interpolate(p, self.size) for p in images]
+        x: Tensor = images[0] if len(images) == 1 else torch.cat(images, 1)
+        for i, (layer, rest) in enumerate(zip(self.layers, self.rest, strict=True)):
+            x = layer(F.pad(x, rest) if any(rest) else x)
             if i == 0 and self.vectors is not None:
                 x = x + self.vectors(torch.cat([p for p, s in pairs if len(s) != 3], -1))[:, :, None, None]
             x = F.leaky_relu(x, 0.2)

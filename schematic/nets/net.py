@@ -53,7 +53,8 @@ class Join(nn.Module):
             return self.get_buffer("one").expand((*batch, 1))
         flat = [p.reshape(*p.shape[: p.dim() - len(s)], prod(s)) for p, s in zip(parents, self.inputs, strict=True)]
         leading = torch.broadcast_shapes(batch, *(p.shape[:-1] for p in flat))  # type: ignore[no-untyped-call]
-        return torch.cat([p.expand(*leading, p.shape[-1]) for p in flat], -1)
+        values = [p.expand(*leading, p.shape[-1]) for p in flat]
+        return values[0] if len(values) == 1 else torch.cat(values, -1)
 
 
 class FlatHead(nn.Module):

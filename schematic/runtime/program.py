@@ -15,6 +15,7 @@ from schematic.runtime.errors import RunError
 from schematic.runtime.fields import Shape
 
 Draw = dict[str, Any]
+Made = dict[Any, Any]  # what a draw's values were drawn from, by branch and variable: only where SHARED is
 
 
 class Program(Protocol):
@@ -24,13 +25,16 @@ class Program(Protocol):
     FIELDS: dict[str, Shape]
     UPDATES: tuple[tuple[str, ...], ...]
     REDRAW: tuple[bool, ...]  # one an update: a fresh draw is due before it
+    SHARED: tuple[bool, ...]  # one an update: it scores what its draw has made; absent where none does
     ADVERSARIAL: tuple[str, ...]  # the groups of the blue factors
     TYPES: dict[str, str]  # the type of each field: "unit", "category", ...
     DATA: dict[str, str]  # variable -> its field
     CONDITIONS: tuple[str, ...]  # the variables that `sample` must be given
 
-    def draw(self, batch: Mapping[str, Tensor], generator: torch.Generator | None = None) -> Draw: ...
-    def objective(self, draw: Draw, group: str) -> Tensor: ...
+    def draw(
+        self, batch: Mapping[str, Tensor], generator: torch.Generator | None = None, made: Made | None = None
+    ) -> Draw: ...
+    def objective(self, draw: Draw, group: str, made: Made | None = None) -> Tensor: ...
     def terms(self, draw: Draw, group: str) -> dict[str, Tensor]: ...  # its summands, by name
     def sample(self, n: int, **given: Tensor) -> dict[str, Tensor]: ...
     def infer(self, **given: Tensor) -> dict[str, Tensor]: ...  # where there is an inference net

@@ -15,7 +15,7 @@ from schematic.graph.model import Optimizer
 from schematic.runtime.data import Batch
 from schematic.runtime.distributed import ALONE, World
 from schematic.runtime.optim import build
-from schematic.runtime.program import Draw, Program
+from schematic.runtime.program import Draw, Made, Program
 from schematic.runtime.schedule import share
 
 Parameters = tuple[nn.Parameter, ...]
@@ -26,13 +26,15 @@ Context = Callable[[], AbstractContextManager[object]]
 class Update:
     """One update of a step: its groups move together. `fresh` asks for a new batch, `redraw` for a new draw.
 
-    `parameters` are what each group moves; a parameter of two groups moves once, with the first.
+    `parameters` are what each group moves; a parameter of two groups moves once, with the first. `shared`: it scores
+    what its draw has made, whose parameters have not moved since.
     """
 
     groups: tuple[str, ...]
     fresh: bool
     redraw: bool
     parameters: Mapping[str, Parameters]
+    shared: bool
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,12 @@ def schedule(program: Program, parameters: Mapping[str, Parameters]) -> tuple[Up
     """The updates of one step in the program's order; a group's repeated update gets a fresh batch and draw."""
     updates: list[Update] = []
     moved: set[str] = set()
-    for groups, redraw in zip(program.UPDATES, program.REDRAW, strict=True):
+    shared = getattr(program, "SHARED", (False,) * len(program.UPDATES))
+    for groups, redraw, shares in zip(program.UPDATES, program.REDRAW, shared, strict=True):
         fresh = not updates or bool(moved & set(groups))
         first = {p: group for group in reversed(groups) for p in parameters[group]}
         own = {group: tuple(p for p in parameters[group] if first[p] == group) for group in groups}
-        updates.append(Update(groups, fresh, redraw or fresh, own))
+        updates.append(Update(groups, fresh, redraw or fresh, own, shares))
         moved |= set(groups)
     return tuple(updates)
 
@@ -134,16 +137,19 @@ def step(
     gradients: dict[str, Tensor] = {}
     batch: Batch = {}
     draw: Draw = {}
+    made: Made = {}
+    program, sharing = trainer.program, any(u.shared for u in trainer.updates)
     with trainer.saved():
         for update, following in zip(trainer.updates, (*trainer.updates[1:], None), strict=True):
             if update.fresh:
                 batch = next(batches)
             if update.redraw:
+                made = {}
                 with trainer.noise():
-                    draw = trainer.program.draw(batch, trainer.generator)
+                    draw = program.draw(batch, trainer.generator, *((made,) if sharing else ()))
             before(update, draw)
             # Groups of one update share one objective; the first speaks for all.
-            value = trainer.program.objective(draw, update.groups[0])
+            value = program.objective(draw, update.groups[0], *((made,) if update.shared else ()))
             keep = following is not None and not following.redraw
             gradients.update(ascend(trainer, update, value, keep, measured))
             objectives.update(dict.fromkeys(update.groups, value.detach()))
