@@ -22,7 +22,7 @@ from schematic.calculus.text import density_text, lines, text
 from schematic.compiler import pipeline
 from schematic.core.diagnostics import Report
 from schematic.core.names import greek
-from schematic.graph.model import AnyModel
+from schematic.graph.model import AnyModel, Sum
 from schematic.graph.text import model_text
 from schematic.render.derivation import display_latex, loss_latex, optimizer_text, steps, stopped_role, vectors
 from schematic.render.drawing import svg
@@ -37,6 +37,7 @@ FOLDER = Path("docs/catalogue")
 RUNS = FOLDER / "runs"
 COMMAND = "python -m benchmarks.catalogue"
 WIDTH = 100
+SECTIONS = ("Drawn with an adversary", "Drawn without one", "Sums")
 THUMBNAIL, THUMBNAIL_WIDTH = 0.4, 200  # its scale, its most pixels
 FIGURES_HEAD = ("figure", "before training", "after", "target", "unit")
 
@@ -82,9 +83,20 @@ measured by one [figure](../evaluate.md), before training and after. `{COMMAND}`
 
 
 def index(models: Sequence[Known], names: dict[str, str]) -> str:
-    """The table of all models."""
-    rows = [_row(k, names) for k in models]
-    return "\n".join([INDEX, *table(("drawing", "model", "in the paper", "figure"), rows), ""])
+    """The tables of all models."""
+    out = [INDEX]
+    for title in SECTIONS:
+        rows = [_row(k, names) for k in models if section(k.model) == title]
+        if rows:
+            out += [f"## {title}", "", *table(("drawing", "model", "in the paper", "figure"), rows), ""]
+    return "\n".join(out)
+
+
+def section(model: AnyModel) -> str:
+    """The part of the index that a model stands in, by what is drawn."""
+    if isinstance(model, Sum):
+        return SECTIONS[2]
+    return SECTIONS[not any(f.adversarial for f in model.factors)]
 
 
 def _row(k: Known, names: dict[str, str]) -> tuple[str, ...]:
