@@ -170,9 +170,9 @@ def relative(r: Relation, file: str, names: dict[str, str]) -> str:
         case "move", False:
             return f"`{r.words}` of it is {name}" + ("; the same move leads back" if r.both else "")
         case "term", True:
-            return f"{name} is a term of it: `{r.words}`"
+            return f"It is a sum: `{r.words}` is a term of it, where `M` is {name}"
         case "term", False:
-            return f"It is a term of {name}: `{r.words}`"
+            return f"`{r.words}` is a term of the sum {name}"
         case "equal", True:
             return f"{name} has the same objectives {r.words}, by another drawing"
         case "equal", False:
