@@ -172,7 +172,7 @@ def relative(r: Relation, file: str, names: dict[str, str]) -> str:
         case "term", True:
             return f"It is a sum: `{r.words}` is a term of it, where `M` is {name}"
         case "term", False:
-            return f"`{r.words}` is a term of the sum {name}"
+            return f"`{r.words}` of it is a term of the sum {name}"
         case "equal", True:
             return f"{name} has the same objectives {r.words}, by another drawing"
         case "equal", False:
