@@ -33,13 +33,13 @@ RECORDS, SHOWN, COLOURED = 512, 64, 16  # in a picture: read, shown in grey, sho
 class Beside:
     """Another run that the example's is held against, with the same seeds and evaluation; `file` is another example.
 
-    The target of the example's first figure is `times` that of this run `plus` so much.
+    The target of the example's first figure is `times` that of this run `plus` so much; without `times` it is its own.
     """
 
     name: str
     options: str
     file: str = ""
-    times: float = 1.0
+    times: float | None = None
     plus: float = 0.0
 
 
@@ -49,57 +49,75 @@ class Row:
     reach."""
 
     figures: tuple[str, ...]
-    train: str = "--steps 2000"
+    train: str = "--steps 1000"
     judge: str = ""
     targets: tuple[tuple[str, float], ...] = ()
     seeds: int = 1
     beside: Beside | None = None
 
 
+MNIST = "--data mnist --with 'x : unit(1, 28, 28) = data(\"image\")"
+SMALL = f"{MNIST} p_theta = mlp(200) q_eta = mlp(200)'"  # networks that two cores train in minutes
+SEMI = f"{MNIST} p_theta = mlp(128) q_eta.z = mlp(128) q_eta.t = dcgan(32) weight 50'"
 GENERATOR = Row(("frechet", "modes", "inception_score"))
 DENSITY = Row(("elbo", "iw_bound_50", "frechet"), judge="--k 50")
 CONDITIONAL = ("conditional_accuracy", "frechet", "modes")
+CLASSES = Row(("purity", "elbo", "frechet"))
 
 RUNS = {
+    "aacvae": Row(("elbo", "conditional_accuracy", "frechet")),
     "aae": Row(("reconstruction_error", "frechet", "modes")),
     "aavae": DENSITY,
     "ada": Row(
         ("accuracy_usps", "accuracy_mnist"),
-        "--epochs 2",
         seeds=5,
-        beside=Beside("source only", "--epochs 2 --with 'q_phi : x ~> y weight 0'", plus=0.1),
+        train="",
+        beside=Beside("source only", "--with 'q_phi : x ~> y weight 0'", times=1.0, plus=0.1),
     ),
     "avb": Row(("frechet", "modes", "reconstruction_error")),
     "beta_vae": Row(("elbo", "reconstruction_error", "frechet")),
     "bigan": Row(("reconstruction_error", "frechet", "modes")),
     "binary_vae": DENSITY,
-    "cgan": Row(CONDITIONAL, "", targets=(("conditional_accuracy", 0.97),), seeds=3),
+    "cgan": Row(CONDITIONAL, "", targets=(("conditional_accuracy", 0.97),)),
     "cvae": Row(("conditional_accuracy", "elbo", "frechet")),
     "cyclegan": Row(
         ("reconstruction_error_x", "reconstruction_error_z", "translated_x", "translated_z"),
-        "--epochs 30",
+        "",
         beside=Beside("first epoch", "--epochs 1", times=0.5),
     ),
-    "discrete_vae": DENSITY,
+    "discrete_vae": CLASSES,
     "gan": GENERATOR,
     "helmholtz": DENSITY,
     "hinge_gan": GENERATOR,
     "infogan": Row(("reconstruction_error", "frechet", "modes")),
+    "infogan_code": Row(("purity", "frechet", "modes")),
     "iwae": Row(
         ("iw_bound_100", "elbo", "iw_bound_16"),
-        "--data mnist --with 'x : unit(1, 28, 28) = data(\"image\")' --epochs 2",
-        "--k 16 --k 100 --records 1000",
-        beside=Beside(
-            "VAE", "--data mnist --with 'x : unit(1, 28, 28) = data(\"image\")' --epochs 2", file="vae_direct.sg"
-        ),
+        f"{SMALL} --epochs 2",
+        "--k 16 --k 100 --records 2000",
+        beside=Beside("VAE", f"{SMALL} --epochs 2", file="vae_direct.sg", times=1.0),
     ),
     "iwcgan": Row(CONDITIONAL),
+    "iwcvae": Row(("iw_bound_16", "conditional_accuracy", "elbo")),
     "iwgan": GENERATOR,
+    "learned_prior_vae": CLASSES,
     "lsgan": GENERATOR,
+    "mad_gan": GENERATOR,
+    "mode_gan": Row(("modes", "frechet", "reconstruction_error")),
+    "multimodal_vae": Row(("elbo", "reconstruction_error", "frechet")),
+    "pm": Row(("reconstruction_error",)),
+    "svae": Row(
+        ("accuracy", "elbo", "conditional_accuracy"),
+        f"{SEMI} --labels 10% --epochs 5",
+        "--records 1000",
+        targets=(("accuracy", 0.96),),
+        beside=Beside("1% of the labels", f"{SEMI} --labels 1% --epochs 3"),
+    ),
     "two_level_vae": DENSITY,
     "vae": DENSITY,
     "vae_direct": DENSITY,
     "vae_gan": Row(("frechet", "elbo", "modes")),
+    "vae_gan_features": Row(("frechet", "modes", "inception_score")),
     "wgan_gp": GENERATOR,
 }
 
@@ -140,7 +158,7 @@ def _figures(figure: str, row: Row, own: Judged, other: Judged | None) -> list[d
     if other is not None and row.beside is not None and figure in other.figures:
         there = other.figures[figure]
         beside = [{**there, "name": f"{figure}, {row.beside.name}", "target": None}]
-        if figure == row.figures[0]:
+        if figure == row.figures[0] and row.beside.times is not None:
             target = row.beside.times * there["value"] + row.beside.plus
     return [{**own.figures[figure], "target": target}, *beside]
 

@@ -50,6 +50,7 @@ def _judge(path: Path, trained: Trained, n: int, ks: Sequence[int], records: int
         found = [
             *measures.of_bounds(trained, model, ks, records, seed),
             *measures.of_predictions(trained, model),
+            *measures.of_clusters(trained, model),
             *found,
             *measures.of_round_trips(trained, model, seed),
         ]

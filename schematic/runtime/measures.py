@@ -21,7 +21,7 @@ from schematic.runtime.errors import RunError
 from schematic.runtime.fields import Field
 from schematic.runtime.pictures import is_image
 from schematic.runtime.program import Program
-from schematic.runtime.routes import Route, Values, follow, predictions, round_trips, terms
+from schematic.runtime.routes import Route, Values, clusters, follow, predictions, round_trips, terms
 from schematic.runtime.sample import Trained
 from schematic.runtime.samples import generate, seeded
 from schematic.runtime.sources import bound as bound_sources
@@ -204,6 +204,32 @@ def _accuracy(name: str, route: Route, records: Batch) -> Measure:
         found = _followed(program, route, records)[route.target.name].argmax(1)
         right = (found == records[route.target.name].argmax(1)).float().mean()
         return [(name, float(right), "share of held-out records")]
+
+    return measure
+
+
+def of_clusters(trained: Trained, model: AnyModel) -> list[Measure]:
+    """`purity` of every category that nothing labels, where the records have labels: the share of held-out records
+    whose label is the most frequent one of their class."""
+    routes, found = clusters(model), list[Measure]()
+    for route in routes:
+        image = next((v for v in route.reads if is_image(v.type.event_shape)), None)
+        if image is None or len(route.reads) > 1:
+            continue
+        try:
+            known = labelled(trained, _field(image, 0), "label").test
+        except RunError:
+            continue
+        found.append(_purity("purity" + (f"_{route.target.name}" if len(routes) > 1 else ""), route, image, known))
+    return found
+
+
+def _purity(name: str, route: Route, image: Variable, known: Batch) -> Measure:
+    def measure(program: Program) -> list[Row]:
+        classes = _followed(program, route, {image.name: known["image"]})[route.target.name]
+        chosen = torch.nn.functional.one_hot(classes.argmax(1), classes.shape[1]).float()
+        counts = chosen.T @ known["label"]
+        return [(name, float(counts.max(1).values.sum() / counts.sum()), "share of held-out records")]
 
     return measure
 

@@ -91,6 +91,15 @@ def predictions(model: AnyModel) -> tuple[Route, ...]:
     return tuple(route for route in found if route is not None)
 
 
+def clusters(model: AnyModel) -> tuple[Route, ...]:
+    """A route from the records to every category that nothing labels: the classes that a model finds by itself."""
+    graph = together(model)
+    wanted = [v for v in graph.variables if v.data is None and v.type.kind == "category" and not v.type.shape]
+    start = {v.name for v in graph.variables if v.data is not None}
+    found = (_route(graph, v, start, ()) for v in wanted)
+    return tuple(route for route in found if route is not None)
+
+
 def round_trips(model: AnyModel) -> tuple[Route, ...]:
     """A route from every empirical variable to itself, by what is inferred or generated from it.
 

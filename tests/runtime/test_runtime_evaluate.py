@@ -14,13 +14,13 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 import schematic as sg
-from schematic.runtime import bounds
+from schematic.runtime import bounds, measures
 from schematic.runtime.bounds import estimate, evidence
 from schematic.runtime.data import load
 from schematic.runtime.evaluate import evaluate
 from schematic.runtime.figures import Figure, over, table
 from schematic.runtime.program import load_class
-from schematic.runtime.routes import follow, predictions, round_trips
+from schematic.runtime.routes import clusters, follow, predictions, round_trips
 from schematic.runtime.sample import reload
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -201,6 +201,21 @@ def test_accuracy_where_the_model_reads_no_labels(tmp_path: Path, monkeypatch: p
             classes = program.p_eta(program.p_theta(records.test["image"])).mean.argmax(1)
         right = (classes == records.test["label"].argmax(1)).float().mean().item()
         assert figures[f"accuracy_{name}"].value == pytest.approx(right)
+
+
+def test_purity_of_classes_that_nothing_labels() -> None:
+    """Two classes of four records: the first is all one label, the second half and half."""
+    text = f"model M {{ {IMAGE} t : category(2) ~ Categorical p_theta : t -> x = linear q_eta : x --> t = linear }}"
+    program, images = program_of(text), torch.zeros(4, 1, 8, 8)
+    with torch.no_grad():
+        for parameter in program.q_eta.parameters():
+            parameter.zero_()
+        program.q_eta.net.head.linear.weight[1, 0] = 1.0
+    images[2:, 0, 0, 0] = 1.0
+    labels = torch.eye(3)[torch.tensor([0, 0, 1, 2])]
+    (route,) = clusters(sg.parse(text).drawn)
+    ((name, value, _),) = measures._purity("purity", route, route.reads[0], {"image": images, "label": labels})(program)
+    assert (name, value) == ("purity", 0.75)
 
 
 def test_a_run_is_judged_beside_its_start(tmp_path: Path) -> None:
