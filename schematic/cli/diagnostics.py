@@ -61,16 +61,16 @@ def run_errors() -> Iterator[None]:
 
     plain = warnings.showwarning
 
-    def said(message: Warning | str, category: type[Warning], *place: Any) -> None:
+    def said(message: Warning | str, category: type[Warning], filename: str, lineno: int, *more: Any) -> None:
         if issubclass(category, RunWarning):
             click.echo(f"Warning: {message}", err=True)
         else:
-            plain(message, category, *place)
+            plain(message, category, filename, lineno, *more)
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", RunWarning)
-            warnings.showwarning = said
+            warnings.showwarning = said  # type: ignore[assignment]
             yield
     except RunError as wrong:
         raise click.ClickException(str(wrong)) from wrong

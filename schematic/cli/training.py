@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from click.core import ParameterSource
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from schematic.runtime.prepare import Settings
     from schematic.runtime.train import Outcome
 
+PRECISIONS = ("32", "bf16", "16", "64")
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -26,6 +29,7 @@ def fresh(stem: str) -> Path:
     return next(p for n in count(1) if not (p := Path("runs") / (stem if n == 1 else f"{stem}-{n}")).exists())
 
 
+# Options named like a field of runtime.prepare.Settings are handed on as they are.
 @click.command()
 @click.argument("file", type=FILE, required=False)
 @model_option
@@ -33,35 +37,29 @@ def fresh(stem: str) -> Path:
 @click.option("--data", metavar="SOURCE", help="digits (embedded, the default), a folder, a .npz file: docs/data.md.")
 @click.option("--labels", metavar="SHARE", default="", help="Of how many records a `partial` field is seen: 1%, 600.")
 @click.option("--binarize", type=click.Choice(["fixed", "dynamic"]), help="Bits drawn from grey values: once, or anew.")
-@click.option("--device", default="auto", show_default=True, help="auto is a GPU if there is one; or cpu, cuda, ...")
+@click.option("--device", default="auto", show_default=True, help="auto (a GPU if there is one), cpu, cuda or mps.")
+@click.option("--precision", type=click.Choice(PRECISIONS), default="32", show_default=True, help="Bits of the nets.")
+@click.option("--compile", is_flag=True, help="Nets through torch.compile.")
+@click.option("--shard", is_flag=True, help="Of several processes each holds a part of the parameters.")
 @click.option("--out", metavar="RUN", type=FOLDER, help="The run folder; without it, a new one under runs.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the data.")
 @click.option("--steps", type=click.IntRange(1), help="Training steps, instead of --epochs.")
-@click.option("--batch", type=click.IntRange(1), help="Records a step.")
+@click.option("--batch", type=click.IntRange(1), help="Records a step, in all processes together.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of all randomness.")
 @click.option("--no-tune", is_flag=True, help="Layers in their plain form; without it, the form that is fastest here.")
-@click.option(
-    "--save-every", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds between two checkpoints."
-)
+@click.option("--save-every", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds a checkpoint.")
+@click.option("--tensorboard", is_flag=True, help="Objectives and samples for TensorBoard, too: an extra.")
 @click.option("--resume", metavar="RUN", type=FOLDER, help="Go on with this run, by its own file and settings.")
 @json_option
 def train(
     file: Path | None,
     model: str | None,
     restate: str | None,
-    data: str | None,
-    labels: str,
-    binarize: str | None,
-    device: str,
     out: Path | None,
-    epochs: int | None,
-    steps: int | None,
-    batch: int | None,
-    seed: int,
     no_tune: bool,
-    save_every: float,
     resume: Path | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Compile FILE and train the program, on a GPU where there is one.
 
@@ -76,34 +74,35 @@ def train(
       schematic train gan.sg --device cpu --steps 1000 --seed 1
       schematic train ada.sg --data 'usps=npz:usps.npz,mnist=idx:mnist#crop=20#resize=16'
       schematic train --resume runs/infogan
+      torchrun --nproc-per-node 2 -m schematic train infogan.sg --out runs/infogan
     """
     if resume is not None:
         outcome = go_on(resume)
     elif file is None:
         raise click.UsageError("FILE, the model to train, or --resume RUN")
-    elif epochs and steps:
+    elif options["epochs"] and options["steps"]:
         raise click.UsageError("--epochs and --steps both say how long: give one")
     else:
         from schematic.runtime.prepare import Settings
 
-        settings = Settings(
-            data,
-            device,
-            epochs,
-            steps,
-            batch,
-            seed,
-            labels=labels,
-            binarize=binarize or "",
-            save_every=save_every,
-            tune=not no_tune,
-        )
-        outcome = begin(file, model, restate, out or fresh(file.stem), settings)
-    if as_json:
-        click.echo(json.dumps(summary(outcome)))
-    else:
-        click.echo(outcome.message)
-    click.get_current_context().exit(int(outcome.reason == "not finite"))
+        options["binarize"] = options["binarize"] or ""
+        outcome = begin(file, model, restate, out or fresh(file.stem), Settings(**options, tune=not no_tune))
+    failed = int(outcome.reason == "not finite")
+    if int(os.environ.get("RANK", "0")) == 0:
+        click.echo(json.dumps(summary(outcome)) if as_json else outcome.message)
+    if "WORLD_SIZE" in os.environ:
+        leave(failed)
+    click.get_current_context().exit(failed)
+
+
+def leave(code: int) -> NoReturn:
+    """Ends one of several processes with the others; gloo's threads may abort an interpreter that shuts down."""
+    from schematic.runtime import distributed
+
+    distributed.leave()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def begin(file: Path, model: str | None, restate: str | None, out: Path, settings: Settings) -> Outcome:

@@ -47,14 +47,14 @@ class _Gather(torch.autograd.Function):
         flat = gradients[0].new_zeros(ctx.size * ctx.length)
         flat[: gradients[0].numel()] = gradients[0].reshape(-1)
         part = flat.new_empty(ctx.length)
-        dist.reduce_scatter_tensor(part, flat)
+        dist.reduce_scatter(part, list(flat.chunk(ctx.size)))
         return part / ctx.size, None, None
 
 
 def gathered(part: Tensor, shape: torch.Size, size: int) -> Tensor:
     """The whole of (length,) parts, in its shape."""
     flat = part.new_empty(size * len(part))
-    dist.all_gather_into_tensor(flat, part.detach().contiguous())
+    dist.all_gather(list(flat.chunk(size)), part.detach().contiguous())
     return flat[: shape.numel()].view(shape)
 
 

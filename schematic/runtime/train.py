@@ -9,6 +9,7 @@ from typing import Literal
 
 from schematic.graph.model import Train
 from schematic.runtime import checkpoint, faults, folder, metrics, samples
+from schematic.runtime.checkpoint import State
 from schematic.runtime.errors import RunError
 from schematic.runtime.folder import Run
 from schematic.runtime.interrupt import Interrupt
@@ -70,7 +71,7 @@ def train(
     config = {**plan.config, "program_sha256": digest(program), "status": "training"}
     run = Run(Path(out))
     plan.world.share(lambda: folder.create(run.path, config, {n: text for n, text in texts.items() if text}))
-    return carry_out(plan, run, 0, progress)
+    return carry_out(plan, run, None, progress)
 
 
 def resume(run: Path, *, progress: bool = True) -> Outcome:
@@ -87,13 +88,13 @@ def resume(run: Path, *, progress: bool = True) -> Outcome:
     if plan.config["sets"] != config["sets"]:
         raise RunError(f"the data of {kept.path} have changed: {config['sets']}", "train the model again")
     state = plan.world.share(lambda: kept.load() if kept.checkpoints() else None)
-    return carry_out(plan, kept, restore(plan, state) if state else 0, progress)
+    return carry_out(plan, kept, state, progress)
 
 
-def carry_out(plan: Plan, run: Run, start: int, progress: bool) -> Outcome:
-    """The steps from `start` on, and what a run leaves behind."""
+def carry_out(plan: Plan, run: Run, state: State | None, progress: bool) -> Outcome:
+    """The steps from a state on, and what a run leaves behind."""
     try:
-        outcome = loop(plan, run, start, progress)
+        outcome = loop(plan, run, state, progress)
         plan.world.write(plan.device, lambda: finish(plan, run, outcome))
     except OSError as e:
         steps = [checkpoint.step_of(path.name) for path in run.checkpoints()]
@@ -103,13 +104,13 @@ def carry_out(plan: Plan, run: Run, start: int, progress: bool) -> Outcome:
     return outcome
 
 
-def loop(plan: Plan, run: Run, start: int, progress: bool) -> Outcome:
-    """The steps from `start` on; every LOG_EVERY of them something is read back, written and shown."""
-    trainer, fault = plan.trainer, ""
+def loop(plan: Plan, run: Run, state: State | None, progress: bool) -> Outcome:
+    """The steps from a state on; every LOG_EVERY of them something is read back, written and shown."""
+    trainer, fault, start = plan.trainer, "", restore(plan, state) if state else 0
     reason: Reason = "finished"
     bar = Bar(plan.steps, progress and plan.world.main)
-    with bar, Watch(plan, run, bar, start) as watch, Interrupt() as interrupt:
-        if start == 0:
+    with bar, Watch(plan, run, bar, start, state["seconds"] if state else 0.0) as watch, Interrupt() as interrupt:
+        if state is None:
             watch.save(0)
         for n in range(start + 1, plan.steps + 1):
             looks = n % LOG_EVERY == 0 or n == plan.steps

@@ -15,7 +15,7 @@ from schematic.runtime.board import Board
 from schematic.runtime.checkpoint import State
 from schematic.runtime.errors import RunWarning
 from schematic.runtime.folder import Run, write
-from schematic.runtime.metrics import Means, Metrics
+from schematic.runtime.metrics import Means, Metrics, lines
 from schematic.runtime.prepare import Plan
 from schematic.runtime.progress import Bar
 from schematic.runtime.state import capture
@@ -28,11 +28,15 @@ SHOWN = 64  # samples a grid
 class Watch:
     """Follows a run, used as a context. `good` is the step of the last checkpoint, `means` what was read last."""
 
-    def __init__(self, plan: Plan, run: Run, bar: Bar, start: int) -> None:
+    def __init__(self, plan: Plan, run: Run, bar: Bar, start: int, seconds: float) -> None:
+        """`start` steps were done before, in so many seconds."""
         self.plan, self.run, self.bar, self.start, self.good = plan, run, bar, start, start
         self.metrics = Metrics(run, start, plan.world)
-        self.means, self.next_grid = Means({}, {}), self._grid_after(start)
-        self.begun = self.saved = time.monotonic()
+        before = lines(run)[-1:] if plan.world.main else []
+        self.means = Means(before[0]["objectives"], before[0]["gradients"]) if before else Means({}, {})
+        self.next_grid = self._grid_after(start)
+        self.saved = time.monotonic()
+        self.begun, self.spent = self.saved - seconds, seconds
         self.board = Board(run / "tensorboard", start) if plan.settings.tensorboard and plan.world.main else None
 
     def __enter__(self) -> Watch:
@@ -44,6 +48,7 @@ class Watch:
 
     @property
     def seconds(self) -> float:
+        """How long the run has taken, that before it was resumed included."""
         return time.monotonic() - self.begun
 
     def take(self, reading: Reading) -> None:
@@ -61,7 +66,7 @@ class Watch:
         plan, ending = self.plan, n == self.plan.steps
         for group in self.metrics.idle(self.means, ending):
             self._warn(f"the gradient of {greek(group)} stays 0: nothing in its objective moves it")
-        self.bar.show(n, (n - self.start) / self.seconds, self.means.objectives)
+        self.bar.show(n, (n - self.start) / (self.seconds - self.spent), self.means.objectives)
         due = time.monotonic() - self.saved >= plan.settings.save_every
         asked, due = plan.world.any(plan.device, asked, due)
         self._do(lambda: self._note(n))
@@ -75,7 +80,7 @@ class Watch:
 
     def save(self, n: int) -> None:
         """A checkpoint of step n. Raises OSError, in every process."""
-        state = capture(self.plan, n)
+        state = {**capture(self.plan, n), "seconds": self.seconds}
         self._do(lambda: self.run.save(state))
         self.good, self.saved = n, time.monotonic()
 
