@@ -131,7 +131,7 @@ PYTHON = [
 
 EACH = [
     "def each(net: nn.Module, z: Tensor, units: tuple[int, ...], hot: bool) -> Tensor:",
-    '    """What the net says of every unit of z from the others: it sees z with that unit at its first value, which is 0,',
+    '    """What the net says of every unit of z from the others: it sees z with that unit at its first value, 0',
     '    or the first class (`hot`: the classes are an axis of z more, of which `units` has 1)."""',
     "    one = torch.eye(math.prod(units), dtype=z.dtype, device=z.device)",
     "    one = one.reshape(len(one), *(1 for _ in z.shape[: z.dim() - len(units)]), *units)",

@@ -125,23 +125,28 @@ def body(k: Conditional, call: str, taken: str) -> list[str]:
 
 
 def location(k: Conditional, call: str, shapes: str) -> list[str]:
-    """loc and scale: the scale positive and away from zero."""
+    """loc, in the range of the target's type, and scale, positive and away from zero."""
     fixed = dict(k.options).get("scale")
     event = k.variable.type.event_shape
+    inside = bounded(k) and k.family != "Flow"
     if fixed is not None:
-        return [f"loc = {call}{shapes}", f"scale = torch.full_like(loc, {number(fixed)})"]
+        return [f"loc = {f'torch.sigmoid({call})' if inside else call}{shapes}",
+                f"scale = torch.full_like(loc, {number(fixed)})"]  # fmt: skip
     split = f".chunk(2, {-len(event)})" if event else ".unbind(-1)"
-    return [f"loc, raw = {call}{split}{shapes}", "scale = F.softplus(raw) + 1e-4"]
+    squashed = ["loc = torch.sigmoid(loc)"] if inside else []
+    return [f"loc, raw = {call}{split}{shapes}", *squashed, "scale = F.softplus(raw) + 1e-4"]
+
+
+def bounded(k: Conditional) -> bool:
+    """The target lies in [0, 1]."""
+    return k.variable.type.kind in ("unit", "binary")
 
 
 def hollow(k: Conditional, call: str) -> str:
-    """The mean of the family, for a Delta by type."""
-    kind = k.variable.type.kind
-    if k.family == "Bernoulli" or (k.family == "Delta" and kind in ("unit", "binary")):
+    """The mean of the family, by type."""
+    if bounded(k):
         return f"torch.sigmoid({call})"
-    if k.family == "Categorical" or (k.family == "Delta" and kind == "category"):
-        return f"{call}.softmax(-1)"
-    return call
+    return f"{call}.softmax(-1)" if k.variable.type.kind == "category" else call
 
 
 def event_of(code: str, dimensions: int) -> str:

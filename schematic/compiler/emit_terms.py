@@ -133,8 +133,22 @@ class Writer:
     # --- values and conditionals ---
 
     def value(self, branch: str, key: str) -> str:
+        if (branch, key) in self.update.renewed:
+            return self.renewed(branch, key)
         cut = ".detach()" if (branch, key) in self.update.detached else ""
         return f"{branch_local(branch)}[{quoted(key)}]{cut}"
+
+    def renewed(self, branch: str, key: str) -> str:
+        """A hollow value once more, of parents that pass no gradient here."""
+        if f"{branch} {key}" not in self.made:
+            d = self.plan.branch(branch).drawn(key)
+            attribute = f"self.{self.plan.conditional(d.density.factor or '').factor.attribute}"
+            parents = ", ".join(self.value(branch, k) for k in d.parents)
+            name = self.named(f"{key.replace('.', '_')}_{branch_local(branch)}")
+            code = f"frozen({attribute}, {parents})" if d.frozen else f"{attribute}({parents})"
+            self.lines += noted(f"{name} = {code}", "once more: what it is computed from passes no gradient")
+            self.made[f"{branch} {key}"] = name
+        return self.made[f"{branch} {key}"]
 
     def call(self, c: Call, like: str = "") -> str:
         """A conditional as code; a prior takes the shape of what it is compared with."""

@@ -80,10 +80,6 @@ class Context:
         sampled = isinstance(s.atom, KL) and not self.closed(s.atom)
         return (*s.draws, s.atom.left) if sampled and isinstance(s.atom, KL) else s.draws
 
-    def beside(self, known: tuple[str, ...], observed: tuple[str, ...]) -> bool:
-        """Values of these two readings stand beside each other in a term; with several inferred ones all share axes."""
-        return len(self.inferred) > 1 or set(known) <= set(observed)
-
     def copies(self, number: Number) -> int:
         """The importance samples a record in a branch, 0 if there are none."""
         atoms = [s for o in self.objectives for s in o.summands if s.branch == number]
@@ -185,17 +181,17 @@ def branch(c: Context, number: Number) -> Branch:
         found.setdefault((level, (), variable), Wanted(d, tuple((level, (), p) for p in c.parents(d))))
     inferred = {v for level, _, v in found if level == 0}
     drawn: dict[Place, Drawn] = {}
-    axes: dict[tuple[Level, tuple[str, ...]], tuple[int, ...]] = {}
+    every: dict[tuple[Level, tuple[str, ...]], Drawn] = {}  # of each reading the last value that is enumerated
     for place, wanted in found.items():
         level, observed, variable = place
         parents = tuple(drawn.get(p) or drawn[("outer", *p[1:])] for p in wanted.parents)
         copies = c.copies(number) if wanted.copied else None
-        one = _drawn(c, wanted, level, parents, _axes(c, axes, level, observed), copies)
-        if one.how == "enumerate":
-            axes[(level, observed)] = one.axes
         hidden = level == "outer" and not observed and variable in inferred
         key = f"{variable}.outer" if hidden else c.key(variable, level, observed)
-        drawn[place] = replace(one, key=key, hidden=hidden, observed=observed)
+        one = _drawn(c, key, wanted, level, parents, _beside(c, every, level, observed), copies)
+        drawn[place] = one = replace(one, hidden=hidden, observed=observed)
+        if one.how == "enumerate":
+            every[(level, observed)] = one
     return Branch(c.branch_name(number), number, tuple(drawn.values()), c.model, c.label)
 
 
@@ -218,12 +214,14 @@ def _wanted(c: Context, number: Number) -> dict[Place, Wanted]:
     return found
 
 
-def _axes(
-    c: Context, axes: dict[tuple[Level, tuple[str, ...]], tuple[int, ...]], level: Level, observed: tuple[str, ...]
-) -> tuple[int, ...]:
-    """The enumerated axes that a value stands beside: those of its own reading, and of what no observation decides."""
-    beside = (a for (at, known), a in axes.items() if at == level and c.beside(known, observed))
-    return max(beside, key=len, default=())
+def _beside(
+    c: Context, every: dict[tuple[Level, tuple[str, ...]], Drawn], level: Level, observed: tuple[str, ...]
+) -> Drawn | None:
+    """The enumerated value beside which the next one stands: of its own reading, or of what no observation decides;
+    with several inferred variables all share their axes."""
+    shared = len(c.inferred) > 1
+    beside = (d for (at, known), d in every.items() if at == level and (shared or set(known) <= set(observed)))
+    return max(beside, key=lambda d: len(d.axes), default=None)
 
 
 def _mixed(c: Context, number: Number) -> tuple[tuple[tuple[Level, str], Density], ...]:
@@ -238,16 +236,22 @@ def _mixed(c: Context, number: Number) -> tuple[tuple[tuple[Level, str], Density
 
 
 def _drawn(
-    c: Context, wanted: Wanted, level: Level, parents: tuple[Drawn, ...], axes: tuple[int, ...], copies: int | None
+    c: Context,
+    key: Key,
+    wanted: Wanted,
+    level: Level,
+    parents: tuple[Drawn, ...],
+    beside: Drawn | None,
+    copies: int | None,
 ) -> Drawn:
     """One value: how it is drawn, whose parameters its graph holds. `copies`: as an importance sample, so many times a
     record, 0 for once, the batch being the samples; None: not as one."""
-    d = wanted.density
+    d, axes = wanted.density, beside.axes if beside else ()
     above = c.moves(d).union(*(p.reach for p in parents)) if level != "outer" else frozenset[str]()
     moved = {g for i in wanted.alive for g in c.objectives[i].groups}
     variable = c.model.variable(masked(d.target) or d.target)
     widest = max(parents, key=lambda p: len(p.axes), default=None)
-    shape, count = (widest.axes, widest.copies) if widest else ((), 0)
+    shape, count, every = (widest.axes, widest.copies, widest.every) if widest else ((), 0, ())
     how: estimators.How
     if masked(d.target):
         how = "mask"
@@ -264,11 +268,12 @@ def _drawn(
         )  # fmt: skip
     if how == "enumerate":
         shape = (estimators.values(variable.type), *axes)
+        every = (key, *(beside.every if beside else ()))
     elif copies and how not in ("data", "mask", "map", "mean"):
-        shape, count = (copies, *axes), copies
+        shape, count, every = (copies, *axes), copies, beside.every if beside else ()
     reach = above if how in estimators.PATHWISE else frozenset[str]()
     own = c.moves(d) | c.held(d)
     value = frozenset[str]() if how == "enumerate" else own.union(*(p.depends for p in parents))
     keys = tuple(p.key for p in parents)
-    found = Drawn(d.target, d.target, d, how, keys, shape, reach, value, level == "outer", copies=count)
+    found = Drawn(d.target, key, d, how, keys, shape, reach, value, level == "outer", copies=count, every=every)
     return replace(found, frozen=bool(c.held(d)))

@@ -22,6 +22,7 @@ def update(parts: Iterable[Part], objective: Objective) -> Update:
     terms: list[Term] = []
     scores: dict[Call, None] = {}
     detached: dict[tuple[str, Key], None] = {}
+    renewed: dict[tuple[str, Key], None] = {}
     known = {c.label: (c, branches) for c, branches in parts}
     for s in objective.summands:
         c, branches = known[s.term]
@@ -30,8 +31,11 @@ def update(parts: Iterable[Part], objective: Objective) -> Update:
         term = site.term(terms)
         terms.append(term)
         scores.update((site.drawing(site.drawn[k]), None) for k in term.scores)
-        detached.update(((branch.name, k), None) for k in site.reads(term) if site.cut(k))
-    return Update(objective.groups, objective, tuple(terms), tuple(detached), tuple(scores))
+        again = tuple(k for k in site.above(site.reads(term)) if site.parted(k))
+        read = (*site.reads(term), *(p for k in again for p in site.drawn[k].parents))
+        detached.update(((branch.name, k), None) for k in read if site.cut(k))
+        renewed.update(((branch.name, k), None) for k in again)
+    return Update(objective.groups, objective, tuple(terms), tuple(detached), tuple(scores), tuple(renewed))
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,14 @@ class Site:
         """The value carries a graph, and none of it may be used here."""
         d = self.drawn[key]
         return bool(d.reach) and (d.variable in self.stopped or not d.reach & self.moved)
+
+    def parted(self, key: Key) -> bool:
+        """The value passes gradient, and something that it is computed from does not: a hollow factor of the
+        discriminator's own group reads what others generate."""
+        d = self.drawn[key]
+        return not self.cut(key) and d.variable not in self.stopped and any(
+            self.parted(p) or (bool(self.drawn[p].reach) and self.drawn[p].variable in self.stopped) for p in d.parents
+        )  # fmt: skip
 
     def call(self, d: Density, target: Key | None = None, *, detached: bool = False) -> Call:
         parents = tuple(map(self.key, self.c.parents(d)))
@@ -121,11 +133,8 @@ class Site:
         enumerated = widest.enumerated if widest else ()
         log_mean = bool(inside and widest and widest.copies)
         axes = enumerated if log_mean else widest.axes if widest else ()
-        weights = tuple(
-            self.drawing(d, detached=not self.trained(d))
-            for d in self.branch.draws
-            if d.how == "enumerate" and len(d.axes) <= len(enumerated) and widest and self._beside(d, widest)
-        )
+        every = (self.drawn[k] for k in reversed(widest.every if widest else ()))
+        weights = tuple(self.drawing(d, detached=not self.trained(d)) for d in every)
         scores = tuple(
             k for k in self.above(direct) if self.drawn[k].how == "score" and self.trained(self.drawn[k])
         )
@@ -158,11 +167,6 @@ class Site:
         """The component in a summand's name, where it is not the first."""
         y = self.c.model.indicator
         return f", {y.name}={y.type.values[self.s.component]}" if y and self.s.component else ""
-
-    def _beside(self, d: Drawn, widest: Drawn) -> bool:
-        """An enumerated value of this component whose axis is among those of another."""
-        own = d.key == self.c.key(d.variable, self.s.component, d.observed)
-        return own and self.c.beside(d.observed, widest.observed)
 
     def _atom(self, atom: Log | Critic | KL) -> tuple[Call, Call | None, estimators.Atom]:
         match atom:

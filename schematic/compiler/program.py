@@ -51,6 +51,7 @@ class Drawn:
     copies: int = 0
     frozen: bool = False  # its factor's parameters are held: they move in other terms of the sum
     observed: tuple[str, ...] = ()  # the partial variables, inferred elsewhere, whose observation it follows from
+    every: tuple[Key, ...] = ()  # the enumerated values on its enumerated axes
 
     @property
     def enumerated(self) -> tuple[int, ...]:
@@ -128,14 +129,16 @@ class Term:
 @dataclass(frozen=True)
 class Update:
     """What the groups of one update maximize. `detached`: values, by branch, that pass no gradient here;
-    `scores`: the conditionals of the draws that need a score-function surrogate; `made`: densities that the draw has
-    evaluated, with the values drawn from them; `joined`: calls whose logits come from one pass."""
+    `scores`: the conditionals of the draws that need a score-function surrogate; `renewed`: values computed once more,
+    because they pass gradient and what they are computed from does not; `made`: densities that the draw has evaluated,
+    with the values drawn from them; `joined`: calls whose logits come from one pass."""
 
     groups: tuple[str, ...]
     objective: Objective
     terms: tuple[Term, ...]
     detached: tuple[tuple[str, Key], ...]
     scores: tuple[Call, ...]
+    renewed: tuple[tuple[str, Key], ...] = ()
     made: tuple[tuple[Call, Key], ...] = ()
     joined: tuple[tuple[Call, ...], ...] = ()
 
@@ -181,8 +184,9 @@ class Plan:
         return next(n for m in self.models for n in m.nets if n.name == name)
 
     def own(self, model: Model) -> tuple[Conditional, ...]:
-        """The conditionals of a term, with its own arrows."""
-        return tuple(replace(self.conditional(f.name), factor=f) for f in model.factors if not f.perfect)
+        """The conditionals of a term, with its own arrows and its own given distributions."""
+        mine = (f for f in model.factors if not f.perfect)
+        return tuple(replace(self.conditional(f.name), factor=f, variable=model.variable(f.target)) for f in mine)
 
     @property
     def fields(self) -> tuple[tuple[str, Variable], ...]:

@@ -15,7 +15,7 @@ import numpy as np
 from schematic.calculus.exact import distribution, evaluate, gradient, gradient_of
 from schematic.calculus.measures import evidence, jsd, kl, mixture, optimal_discriminator, posterior, reverse
 from schematic.calculus.tables import Tables
-from schematic.calculus.terms import Density, Expect, Log, Objective, Term, densities
+from schematic.calculus.terms import Add, Density, Expect, Log, Objective, Term, Where, densities
 from schematic.graph.model import Factor, Model, Sum
 from schematic.proof.second_reading import SecondReading
 
@@ -171,7 +171,8 @@ def game(case: Case) -> Game | None:
         return None
     match o.derivation.start:
         case Expect((domain, Density(kind="cases") as drawn), body):
-            b = next((d for d in densities(body) if d.kind == "blue" and not d.each), None)
+            plain = [t for t in (body.terms if isinstance(body, Add) else (body,)) if not isinstance(t, Expect | Where)]
+            b = next((d for t in plain for d in densities(t) if d.kind == "blue" and not d.each), None)
             if b is not None and set(drawn.targets) == set(b.given):
                 return Game(drawn, Expect((domain, drawn), Log(b)), b, case.moved(o))
     return None

@@ -9,6 +9,7 @@ from math import prod
 import numpy as np
 
 from schematic.calculus.tables import UNITS, Table, Tables, softmax, units
+from schematic.calculus.terms import mask, masked
 from schematic.compiler.estimators import ENUMERABLE, values
 from schematic.graph.model import AnyModel, Factor, Gradient, Model, Prior, Type, Variable
 
@@ -68,7 +69,10 @@ def union(model: AnyModel) -> Model:
     """The model itself; of a sum one that has all variables and factors of its terms, to look them up."""
     if isinstance(model, Model):
         return model
-    variables = {v.name: v for _, m in model.terms for v in m.variables}
+    variables: dict[str, Variable] = {}
+    for v in (v for _, m in model.terms for v in m.variables):
+        one = variables.get(v.name, v)
+        variables[v.name] = replace(one, data=one.data or v.data, prior=one.prior or v.prior)
     factors = {f.name: f for _, m in model.terms for f in m.factors}
     return Model(model.name, tuple(variables.values()), tuple(factors.values()))
 
@@ -95,17 +99,28 @@ def random_sizes(model: Model, rng: np.random.Generator, most: int = 3) -> dict[
     domains."""
     arrays = with_units(model)
     found = {v.name: len(v.type.values) or int(rng.integers(2, most + 1)) for v in model.variables}
-    return {name: int(rng.choice([*UNITS])) if name in arrays else size for name, size in found.items()}
+    return tied(model, {n: int(rng.choice([*UNITS])) if n in arrays else size for n, size in found.items()})
+
+
+def tied(model: Model, sizes: dict[str, int]) -> dict[str, int]:
+    """Variables of one data field have its values."""
+    return {v.name: sizes[same_field(model, v)] for v in model.variables}
+
+
+def same_field(model: Model, v: Variable) -> str:
+    """The first variable that takes the same data field, itself if it is the first."""
+    return next((w.name for w in model.variables if v.data is not None and w.data == v.data), v.name)
 
 
 def random_tables(model: Model, sizes: Mapping[str, int], rng: np.random.Generator, scale: float = 1.0) -> Tables:
     """A random finite model: a table for each factor, prior and record set (softmax of normal logits).
 
-    Variables of one data set share one joint table; a set that holds a field chosen by the domain has one a domain.
+    Variables of one data set share one joint table, with whether those are observed that are so for some records only;
+    a set that holds a field chosen by the domain has one a domain.
     """
 
     def table(given: tuple[str, ...], targets: tuple[str, ...]) -> Table:
-        rows, columns = (tuple(sizes[v] for v in names) for names in (given, targets))
+        rows, columns = (tuple(2 if masked(v) else sizes[v] for v in names) for names in (given, targets))
         flat = softmax(rng.normal(0.0, scale, (*rows, int(np.prod(columns)))))
         return Table(given, targets, flat.reshape(*rows, *columns))
 
@@ -115,13 +130,22 @@ def random_tables(model: Model, sizes: Mapping[str, int], rng: np.random.Generat
 
     factors = {f.name: predicted(f) if f.each else table(f.parents, (f.target,)) for f in model.factors}
     priors = {v.name: table((), (v.name,)).array for v in model.variables if v.prior}
-    records = tuple(table(given, targets) for given, targets in record_sets(model))
+    def record(given: tuple[str, ...], targets: tuple[str, ...]) -> Table:
+        firsts = [v if masked(v) else same_field(model, model.variable(v)) for v in targets]
+        fields = tuple(dict.fromkeys(firsts))
+        values = table(given, fields).array
+        array = np.zeros((*values.shape[: len(given)], *(2 if masked(v) else sizes[v] for v in targets)))
+        for place in np.ndindex(*values.shape[len(given) :]):
+            array[(..., *(place[fields.index(v)] for v in firsts))] = values[(..., *place)]
+        return Table(given, targets, array)
+
+    records = tuple(record(given, targets) for given, targets in record_sets(model))
     return Tables(factors, priors, records)
 
 
 def record_sets(model: Model) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """(the indicator or nothing, the variables) of each independent record; fields chosen by the domain join the
-    sets that they are chosen from."""
+    """(the indicator or nothing, the variables, the masks of partial ones) of each independent record; fields chosen by
+    the domain join the sets that they are chosen from."""
     joined: list[tuple[set[str], list[str], bool]] = []
     for v in (v for v in model.variables if v.data is not None):
         assert v.data is not None
@@ -131,7 +155,9 @@ def record_sets(model: Model) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
             homes, names, chosen = homes | other[0], [*other[1], *names], chosen or other[2]
         joined.append((homes, names, chosen))
     y = model.indicator.name if model.indicator else ""
-    return [((y,) if chosen else (), tuple(names)) for _, names, chosen in joined]
+    masks = {v.name: (mask(v.name),) for v in model.variables if v.partial}
+    found = [(chosen, (*names, *(m for n in names for m in masks.get(n, ())))) for _, names, chosen in joined]
+    return [((y,) if chosen else (), names) for chosen, names in found]
 
 
 def uniform_priors(tables: Tables) -> Tables:

@@ -16,16 +16,31 @@ from typing import Any
 import numpy as np
 
 from schematic.calculus.tables import Table, Tables
-from schematic.calculus.terms import KL, Add, Critic, Density, Expect, Log, LogMean, Mass, Normalized, Scale, Term
+from schematic.calculus.terms import (
+    KL,
+    Add,
+    Critic,
+    Density,
+    Expect,
+    Log,
+    LogMean,
+    Mass,
+    Normalized,
+    Scale,
+    Term,
+    Where,
+    masked,
+)
 from schematic.calculus.text import text
 from schematic.compiler.program import field
-from schematic.graph.model import Factor, Model, Variable
+from schematic.graph.model import Factor, Model, Type, Variable
 
 Array = np.ndarray[Any, Any]
 Draws = tuple[Density, ...]
 Point = Array  # (moves or 1, [units,] classes): a value of a variable, for each way in which parameters are moved
 
 STEP = 1e-30
+OBSERVED = "_observed"  # behind a partial field's name: which records have a value
 GREY = np.array([0.2, 0.9])  # the two values of data in [0, 1]
 
 
@@ -76,6 +91,8 @@ class Points:
                 return self.log(d, at)
             case Critic(form, b):
                 return self.criticized(form, b, at)
+            case Where(variable, values, _, body):
+                return self.value(body, at) if int(at[variable][0, 1].real) in values else np.zeros(1)
             case KL(left, right):
                 f, g = self.logs(left, at), self.logs(right, at)
                 return np.asarray((np.exp(f) * (f - g)).sum(axis=tuple(range(1, f.ndim))))
@@ -128,7 +145,7 @@ class Points:
     def records(self, d: Density) -> Iterator[tuple[Array, dict[str, Point]]]:
         """The joint values of the variables of a record, with their probabilities; sets are independent."""
         branch = next((v for _, v in d.values), None)
-        wanted = {v: field(self.model, v, branch) for v in d.targets}
+        wanted = {v: data_field(self.model, v, branch) for v in d.targets}
         sets = [s for s in self.data if set(s.names) & set(wanted.values())]
         for places in np.ndindex(*(n for s in sets for n in s.array.shape)):
             left, chance = list(places), 1.0
@@ -137,10 +154,12 @@ class Points:
                 here = tuple(left.pop(0) for _ in s.names)
                 chance *= float(s.array[here])
                 at |= dict(zip(s.names, here, strict=True))
-            yield np.array([chance]), {v: data_value(self.model.variable(v), at[f]) for v, f in wanted.items()}
+            yield np.array([chance]), {v: data_value(self.variable_of(f), at[f]) for v, f in wanted.items()}
 
     def variable_of(self, name: str) -> Variable:
-        """The variable that takes a field."""
+        """The variable that takes a field; of a mask a bit."""
+        if name.endswith(OBSERVED):
+            return Variable(name, Type("binary", ()))
         return next(v for v in self.model.variables if v.data is not None and name in v.data.fields)
 
     # --- densities ---
@@ -248,6 +267,12 @@ def joint(point: Point) -> Array:
     return found
 
 
+def data_field(model: Model, name: str, branch: int | None) -> str:
+    """The field that a variable takes in a branch, or that says whether it is observed."""
+    of = masked(name)
+    return field(model, name, branch) if of is None else field(model, of, branch) + OBSERVED
+
+
 def data_value(v: Variable, place: int) -> Point:
     """The point (1, [units,] classes) of a value that data have."""
     classes = v.type.size or 2
@@ -305,8 +330,7 @@ def _sets(model: Model, records: Iterable[Table]) -> Iterator[Fields]:
             joint = r.array[v] if r.given else r.array
             homes: dict[str, dict[str, str]] = {}
             for name in r.targets:
-                data, where = model.variable(name).data, field(model, name, v)
-                assert data is not None
+                where = data_field(model, name, v)
                 home = where.rpartition("/")[0]
                 if not any(where in p.names for p in parts.get(home, [])):
                     homes.setdefault(home, {})[where] = name

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from schematic.calculus.terms import Objective
+from schematic.calculus.terms import Objective, masked
 from schematic.compiler import pipeline
 from schematic.core.diagnostics import Report
 from schematic.graph.model import AnyModel, Factor, Gradient, How, Net, Sum
@@ -173,7 +173,8 @@ class Program:
         runs = len(run.weight)
 
         def rank(key: str) -> int:
-            return len(self.points.model.variable(key.split(".")[0]).type.event_shape)
+            name = key.replace(" ", ".").split(".")[0]
+            return 0 if masked(name) else len(self.points.model.variable(name).type.event_shape)
 
         def split(key: str, v: Tensor) -> Tensor:
             place = v.dim() - 1 - rank(key)

@@ -33,6 +33,7 @@ from schematic.proof.finite import (
     random_sizes,
     random_tables,
     surrogate,
+    tied,
     uniform_priors,
     union,
     with_units,
@@ -175,6 +176,7 @@ def program_cases(model: AnyModel, count: int, seed: int) -> Iterator[Case]:
 def program_case(model: AnyModel, sizes: dict[str, int], rng: np.random.Generator, kinds: bool) -> Case:
     """A random finite model to be compiled; `kinds`: bits and numbers in [0, 1] stay what they are."""
     whole = union(model)
+    sizes = tied(whole, sizes)
     if kinds:
         kept = kinds_kept(whole, sizes)
         sizes = {v.name: count(v.type) for v in kept.variables}
@@ -191,6 +193,7 @@ def program_case(model: AnyModel, sizes: dict[str, int], rng: np.random.Generato
 
 
 def random_case(model: Model, sizes: dict[str, int], rng: np.random.Generator) -> Case:
+    sizes = tied(model, sizes)
     small = finite(model, sizes)
     tables = random_tables(small, sizes, rng, scale=float(rng.choice((0.5, 1.0, 3.0))))
     return Case(small, sizes, tables, objectives(small, Report()))
