@@ -233,6 +233,7 @@ WEIGHTS: dict[str, Callable[[Tensor], Tensor]] = {
     "attached": lambda w: (w.softmax(0) * w).sum(0),
     "uniform": lambda w: w.mean(0),
     "without log": lambda w: w.exp().mean(0),
+    "over the batch": lambda w: w.logsumexp(-1),
     "largest": lambda w: w.max(0).values,
 }
 

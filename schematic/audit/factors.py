@@ -13,6 +13,7 @@ from itertools import product
 from math import prod
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributions as td
 import torch.nn.functional as F
@@ -66,7 +67,7 @@ class Wrapped(nn.Module):
     def forward(self, *parents: Tensor, batch: tuple[int, ...] = ()) -> Any:
         events = [tuple(self.variables[p]["event"]) for p in self.facts["parents"]]
         leads = [p.shape[: p.dim() - len(e)] for p, e in zip(parents, events, strict=True)]
-        lead = torch.broadcast_shapes(batch, *leads)
+        lead = np.broadcast_shapes(batch, *leads)
         rows = [p.expand(*lead, *e).reshape(-1, *e) for p, e in zip(parents, events, strict=True)]
         kinds = [self.variables[p]["kind"] for p in self.facts["parents"]]
         shaped = [formed(r, kind, f) for r, kind, f in zip(rows, kinds, self.forms, strict=True)]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from schematic.audit.stage import Step
 Atoms = Mapping[Key, Value]
 
 FOREIGN = 0.5  # what a term of another update's objective costs
+EXTRA = 5.0  # what a summand that nothing explains costs
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,16 @@ class Trial:
 class Explanation:
     """coefficients[size][key]: how often the gradient of an atom is in that of the user's code, at batches of a size.
 
-    `parts`: for each summand of theirs its line and its coefficients; `way`: how the draws were shared.
+    `way`: how the draws were shared; `lines`: where in the user's code each atom is made; `extra`: the lines of what
+    is no atom and stands beside them.
     """
 
     coefficients: dict[int, dict[Key, float]]
     residual: float
     way: int
     lines: dict[Key, tuple[str, int]]
+    extra: tuple[tuple[str, int] | None, ...] = ()
+    cost: float = 0.0
 
     def of(self, key: Key) -> dict[int, float]:
         return {size: found.get(key, 0.0) for size, found in self.coefficients.items()}
@@ -52,21 +56,49 @@ class Explanation:
 
 
 def explained(trials: Sequence[Trial], update: int, mask: Vector) -> Explanation | None:
-    """The cheapest explanation of an update over all trials; None where there is none."""
-    sizes = tuple(dict.fromkeys(t.size for t in trials))
-    first = [t for t in trials if t.size == sizes[0]]
-    ways = range(min(t.ways for t in trials))
+    """The cheapest explanation of an update over all trials: of all that moves it in a step, or, where it is moved
+    several times, of the last. None where there is none."""
+    ways = [trials]
+    lasts = [m.last for t in trials if (m := t.moved[update]) is not None and m.last is not None]
+    if len(lasts) == len(trials):
+        ways.append([replace(t, moved=[at if i == update else m for i, m in enumerate(t.moved)])
+                     for t, at in zip(trials, lasts, strict=True)])  # fmt: skip
     for way in ways:
+        if (found := _derived(way, update, mask)) is not None:
+            return found
+    others = [e for way in ways if (e := _varied(way, update, mask)) is not None]
+    return min(others, key=lambda e: e.cost, default=None)
+
+
+def _firsts(trials: Sequence[Trial]) -> list[Trial]:
+    """The trials whose batch has the first one's size."""
+    return [t for t in trials if t.size == trials[0].size]
+
+
+def _derived(trials: Sequence[Trial], update: int, mask: Vector) -> Explanation | None:
+    """By the model's own terms, whatever their coefficients."""
+    first = _firsts(trials)
+    for way in range(min(t.ways for t in trials)):
         own = {k: v for k, v in _stacked(first, update, way, False, mask).items() if k.update == update}
         columns = independent([Column(i, 0.0, v) for i, v in enumerate(own.values())])
         if solve(_target(first, update, mask), columns).exact:
             return _everywhere(trials, update, way, False, mask, [list(own)[c.place] for c in columns])
-    best: tuple[float, list[Key], int] | None = None
-    for way in ways:
+    return None
+
+
+def _varied(trials: Sequence[Trial], update: int, mask: Vector) -> Explanation | None:
+    """By other atoms beside them."""
+    first = _firsts(trials)
+    best: tuple[float, list[Key], frozenset[int], int] | None = None
+    for way in range(min(t.ways for t in trials)):
         found = _beyond(first, update, way, mask)
         if found is not None and (best is None or found[0] < best[0]):
             best = (*found, way)
-    return _everywhere(trials, update, best[2], True, mask, best[1]) if best else None
+    if best is None:
+        return None
+    cost, keys, without, way = best
+    made = _everywhere(trials, update, way, True, mask, keys, without)
+    return replace(made, cost=cost) if made else None
 
 
 def _stacked(trials: Sequence[Trial], update: int, way: int, all_: bool, mask: Vector) -> dict[Key, Vector]:
@@ -75,12 +107,20 @@ def _stacked(trials: Sequence[Trial], update: int, way: int, all_: bool, mask: V
     return {k: np.concatenate([p[k].gradient[mask > 0] for p in per]) for k in per[0] if all(k in p for p in per)}
 
 
-def _target(trials: Sequence[Trial], update: int, mask: Vector) -> Vector:
-    return np.concatenate([m.target[mask > 0] for t in trials if (m := t.moved[update]) is not None])
+def _target(trials: Sequence[Trial], update: int, mask: Vector, without: Collection[int] = ()) -> Vector:
+    """What the user's code moves, without some of its summands."""
+    found = []
+    for t in trials:
+        moved = t.moved[update]
+        assert moved is not None
+        left = sum((moved.pieces[i].gradient for i in without), np.zeros_like(moved.target))
+        found.append((moved.target - left)[mask > 0])
+    return np.concatenate(found)
 
 
-def _beyond(trials: Sequence[Trial], update: int, way: int, mask: Vector) -> tuple[float, list[Key]] | None:
-    """An explanation with other atoms beside the model's own: what it costs, and which they are."""
+def _beyond(trials: Sequence[Trial], update: int, way: int, mask: Vector) -> tuple[float, list[Key], frozenset[int]] | None:
+    """An explanation with other atoms beside the model's own: what it costs, which they are, and which of the user's
+    summands it leaves out."""
     found = _stacked(trials, update, way, True, mask)
     keys = list(found)
     costs = [k.cost + (FOREIGN if k.update != update else 0.0) for k in keys]
@@ -88,38 +128,49 @@ def _beyond(trials: Sequence[Trial], update: int, way: int, mask: Vector) -> tup
     own = [c for c in columns if c.cost == 0.0]
     others = [c for c in columns if c.cost > 0.0]
     target = _target(trials, update, mask)
-    fit = explain(target, own, others, 1) or _by_pieces(trials, update, mask, own, others)
-    fit = fit or explain(target, own, others, 2)
+    fit = explain(target, own, others, 1)
+    without = frozenset[int]()
+    if fit is None:
+        fit, without = _by_pieces(trials, update, mask, own, others)
+    if fit is None or without:
+        pair = explain(target, own, others, 2)
+        fit, without = (pair, frozenset()) if pair is not None else (fit, without)
     if fit is None:
         return None
     used = [(keys[p], c) for p, c in zip(fit.columns, fit.coefficients, strict=True)]
     largest = max((abs(c) for _, c in used), default=0.0)
     kept = [k for k, c in used if abs(c) > EXACT * largest]
-    return sum(1.0 + costs[keys.index(k)] for k in kept if costs[keys.index(k)] > 0), kept
+    said = sum(1.0 + costs[keys.index(k)] for k in kept if costs[keys.index(k)] > 0)
+    return said + EXTRA * len(without), kept, without
 
 
 def _by_pieces(trials: Sequence[Trial], update: int, mask: Vector, own: Sequence[Column],
-               others: Sequence[Column]) -> Fit | None:  # fmt: skip
-    """Each summand of the user's loss explained by itself."""
+               others: Sequence[Column]) -> tuple[Fit | None, frozenset[int]]:  # fmt: skip
+    """Each summand of the user's loss explained by itself; those that are not, if others are, are left out."""
     lists = [m.pieces for t in trials if (m := t.moved[update]) is not None]
     if len({len(x) for x in lists}) != 1 or len(lists[0]) < 2:
-        return None
+        return None, frozenset()
     total: dict[int, float] = {}
-    for parts in zip(*lists, strict=True):
+    without: set[int] = set()
+    for i, parts in enumerate(zip(*lists, strict=True)):
         piece = np.concatenate([p.gradient[mask > 0] for p in parts])
         fit = explain(piece, own, others, 2)
         if fit is None:
-            return None
+            without.add(i)
+            continue
         largest = max((abs(c) for c in fit.coefficients), default=0.0)
         for place, c in zip(fit.columns, fit.coefficients, strict=True):
             if abs(c) > EXACT * largest:
                 total[place] = total.get(place, 0.0) + c
     chosen = [c for c in (*own, *others) if c.place in total]
-    return solve(_target(trials, update, mask), chosen)
+    target = _target(trials, update, mask, without)
+    found = explain(target, own, others, 1) if without else None
+    fit = found or (solve(target, chosen) if chosen else None)
+    return (fit, frozenset(without)) if fit is not None and fit.exact else (None, frozenset())
 
 
 def _everywhere(trials: Sequence[Trial], update: int, way: int, all_: bool, mask: Vector,
-                keys: Sequence[Key]) -> Explanation | None:  # fmt: skip
+                keys: Sequence[Key], without: Collection[int] = ()) -> Explanation | None:  # fmt: skip
     """The explanation at every size of batch; None where it does not hold at another size."""
     coefficients: dict[int, dict[Key, float]] = {}
     worst = 0.0
@@ -128,12 +179,14 @@ def _everywhere(trials: Sequence[Trial], update: int, way: int, all_: bool, mask
         found = _stacked(here, update, way, all_, mask)
         if not all(k in found for k in keys):
             return None
-        fit = solve(_target(here, update, mask), [Column(i, 0.0, found[k]) for i, k in enumerate(keys)])
+        fit = solve(_target(here, update, mask, without), [Column(i, 0.0, found[k]) for i, k in enumerate(keys)])
         worst = max(worst, fit.residual)
         coefficients[size] = dict(zip(keys, fit.coefficients, strict=True))
     if worst >= EXACT:
         return None
-    return Explanation(coefficients, worst, way, _lines(trials[:1], update, way, all_, mask, keys))
+    moved = trials[0].moved[update]
+    extra = tuple(moved.pieces[i].line for i in sorted(without)) if moved else ()
+    return Explanation(coefficients, worst, way, _lines(trials[:1], update, way, all_, mask, keys), extra)
 
 
 def _lines(trials: Sequence[Trial], update: int, way: int, all_: bool, mask: Vector,

@@ -60,7 +60,10 @@ class Parameters:
         """The gradient of a value, or of the product with a weight; zeros where nothing reaches."""
         if not value.requires_grad:
             return np.zeros(sum(self.sizes))
-        return self.vector(torch.autograd.grad(value, self.tensors, weight, retain_graph=True, allow_unused=True))
+        asking = [t for t in self.tensors if t.requires_grad]
+        total = value if weight is None else (value * weight.detach()).sum()
+        found = iter(torch.autograd.grad(total, asking, retain_graph=True, allow_unused=True) if asking else ())
+        return self.vector([next(found) if t.requires_grad else None for t in self.tensors])
 
     def reached(self, call: Callable[[], Any]) -> frozenset[int]:
         """The tensors that what `call` returns depends on."""

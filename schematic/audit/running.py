@@ -17,20 +17,25 @@ from schematic.audit.factors import formed, forms_of
 from schematic.audit.parameters import Parameters, Vector, flat_tensors
 from schematic.audit.pieces import Piece, pieces
 from schematic.audit.randomness import Drawn, recording
-from schematic.audit.stage import Backward, Line, Stage, Step, on
+from schematic.audit.stage import Backward, Event, Line, Stage, Step, on
 
 Data = dict[str, Any]
 
 TRIES = 400  # ways to call a function that are tried
+MOST = 5  # arguments of a function whose meaning is found out by trying
 
 
 @dataclass
 class Moved:
-    """What the user's code does to the parameters of one update. `target`: the gradient of what is maximized there;
-    `leaks`: groups that the losses reach and that the update does not move; `events`: in which order, how often."""
+    """What the user's code does to the parameters of one update. `target`: the gradient of what is maximized there,
+    over all optimizers and `times` of a step; `last`: at the last time alone; `left_over`: gradients that an earlier step has used were
+    still there, and are taken out; `leaks`: groups that the losses reach and
+    that the update does not move; `moved`: the groups that do move."""
 
     target: Vector
     pieces: list[Piece]
+    last: Moved | None = None
+    left_over: bool = False
     value: float | None = None
     leaks: dict[str, float] = field(default_factory=dict)
     line: Line | None = None
@@ -114,18 +119,12 @@ def arguments(call: Callable[..., Any], given: Records, question: Data, adapter:
         return
     data = [n for n, v in variables.items() if v["data"]]
     rest = [n for n, v in variables.items() if not v["data"]]
-    for order in permutations([*data, *rest], len(needed)):
-        yield from _shaped(order, given, variables, adapter)
-    if len(needed) == 1:
-        yield from _shaped((Whole(data),), given, variables, adapter)
-    elif len(needed) == 2:  # training_step(batch, batch_idx)
-        for (batch,) in _shaped((Whole(data),), given, variables, adapter):
-            yield batch, 0
-        for (batch,) in _shaped((data[0],), given, variables, adapter):
-            yield batch, 0
-    elif len(needed) == 3:
-        for (batch,) in _shaped((Whole(data),), given, variables, adapter):
-            yield batch, 0, 0
+    for batch in (Whole(data), *data):  # a loop's (batch), (batch, index), (batch, index, optimizer)
+        for (value,) in _shaped((batch,), given, variables, adapter):
+            yield (value, 0, 0)[: len(needed)]
+    if len(needed) <= MOST:
+        for order in permutations([*data, *rest], len(needed)):
+            yield from _shaped(order, given, variables, adapter)
 
 
 @dataclass(frozen=True)
@@ -162,10 +161,12 @@ class Call:
 
     call: Callable[..., Any]
     name: str
+    clean: Callable[[], None]
     way: int | None = None
 
     def __call__(self, given: Records, question: Data, adapter: Adapter) -> Any:
-        """Its value. Raises: Wrong, telling what it raised for the likeliest arguments."""
+        """Its value; `clean` undoes what a call left behind that failed. Raises: Wrong, or what the call raised for the
+        likeliest arguments."""
         ways = list(islice(arguments(self.call, given, question, adapter), TRIES))
         if self.way is not None:
             return self.call(*ways[self.way])
@@ -175,6 +176,7 @@ class Call:
                 value = self.call(*way)
             except Exception as e:
                 first = first or e
+                self.clean()
                 continue
             self.way = i
             return value
@@ -196,8 +198,8 @@ class Theirs:
     stage: Stage
     parameters: Parameters
     groups: dict[str, frozenset[int]]  # the parameters that each group's factors alone reach
-    losses: dict[tuple[str, ...], Call]
-    step: Call | None
+    losses: dict[tuple[str, ...], Call] = field(default_factory=dict)
+    step: Call | None = None
 
     def run(self, given: Records, seed: int) -> tuple[list[Moved | None], list[Step]]:
         """What each update of the model is in the user's code; None: nothing there speaks of it. And the order in which
@@ -205,6 +207,12 @@ class Theirs:
         if self.step is not None:
             return self._stepped(given, seed)
         return [self._summed(u["groups"], given, seed) for u in self.question["updates"]], []
+
+    def clean(self) -> None:
+        """Nothing has happened yet."""
+        self.stage.forget()
+        for p in self.parameters.tensors:
+            p.grad = None
 
     def _played(self, call: Call, given: Records, seed: int, pool: list[Drawn]) -> Any:
         """One call on the stage, from the same random state whenever the seed is the same."""
@@ -230,8 +238,8 @@ class Theirs:
             mask[self.parameters.places(mine)] = 1.0
             leaks = {g: self._size(whole, i) for g, i in self.groups.items() if g not in names}
             line = self.stage.lines[loss.grad_fn][1] if loss.grad_fn in self.stage.lines else None
-            here = Moved(whole * mask, [Piece(p.gradient * mask, p.line) for p in kept], sign * loss.item(), leaks,
-                         line, pool, 1, frozenset(names) & frozenset(groups))  # fmt: skip
+            here = Moved(whole * mask, [Piece(p.gradient * mask, p.line) for p in kept], None, False, sign * loss.item(),
+                         leaks, line, pool, 1, frozenset(names) & frozenset(groups))  # fmt: skip
             found = here if found is None else _added(found, here)
         return found
 
@@ -241,21 +249,22 @@ class Theirs:
     def _stepped(self, given: Records, seed: int) -> tuple[list[Moved | None], list[Step]]:
         """Two steps in a row from the same random numbers: what was left behind by the first is in the second."""
         assert self.step is not None
-        for p in self.parameters.tensors:
-            p.grad = None
+        self.clean()
         pool: list[Drawn] = []
         seen: dict[int, list[Piece]] = {}
         self.stage.watch = lambda b: seen.update({id(b): self._pieces(b)})
+        events: list[Event] = []
         try:
-            for _ in range(2):
+            for iteration in range(2):
                 pool[:] = given.drawn
-                seen.clear()
                 self._played(self.step, given, seed, pool)
+                for e in self.stage.events:
+                    e.iteration = iteration
+                events += self.stage.events
         finally:
             self.stage.watch = None
-        steps = [e for e in self.stage.events if isinstance(e, Step)]
-        flows = [e for e in self.stage.events if isinstance(e, Backward)]
-        return [self._by_steps(u["groups"], steps, flows, seen, pool) for u in self.question["updates"]], steps
+        steps = [e for e in events if isinstance(e, Step) and e.iteration == 1]
+        return [self._by_steps(u["groups"], events, seen, pool) for u in self.question["updates"]], steps
 
     def _pieces(self, event: Backward) -> list[Piece]:
         return [
@@ -265,36 +274,74 @@ class Theirs:
             for p in pieces(loss, self.parameters, self.stage)
         ]
 
-    def _by_steps(self, groups: Sequence[str], steps: Sequence[Step], flows: Sequence[Backward],
-                  seen: dict[int, list[Piece]], pool: list[Drawn]) -> Moved:  # fmt: skip
+    def _by_steps(self, groups: Sequence[str], events: Sequence[Event], seen: dict[int, list[Piece]],
+                  pool: list[Drawn]) -> Moved:  # fmt: skip
         """What all optimizers together do to the parameters of these groups."""
-        target = np.zeros(sum(self.parameters.sizes))
+        width = sum(self.parameters.sizes)
+        target, last = np.zeros(width), np.zeros(width)
         times: dict[str, int] = {}
         line: Line | None = None
-        for s in steps:
+        left = False
+        kept: dict[tuple[int, int], Piece] = {}
+        latest: dict[str, dict[tuple[int, int], Piece]] = {}
+        for at, s in enumerate(events):
+            if not isinstance(s, Step):
+                continue
             held = self.parameters.indices(s.parameters)
-            for g in groups:
-                mine = held & self.groups[g]
-                if not mine:
+            by_id = dict(zip(map(id, s.parameters), s.gradients, strict=True))
+            whole = -self.parameters.vector([by_id.get(id(t)) for t in self.parameters.tensors])
+            for g in (g for g in groups if held & self.groups[g]):
+                places = self.parameters.places(held & self.groups[g])
+                if s.iteration == 0:
                     continue
-                times[g] = times.get(g, 0) + 1
-                by_id = dict(zip(map(id, s.parameters), s.gradients, strict=True))
-                whole = self.parameters.vector([by_id.get(id(t)) for t in self.parameters.tensors])
-                mask = np.zeros(len(target))
-                mask[self.parameters.places(mine)] = 1.0 if s.maximize else -1.0
-                target += whole * mask
-                line = s.line
-        mask = np.zeros(len(target))
-        mask[self.parameters.places(frozenset[int]().union(*(self.groups[g] for g in groups)))] = 1.0
-        kept = [Piece(p.gradient * mask, p.line) for f in flows for p in seen.get(id(f), ())]
-        return Moved(target, kept, None, {}, line, pool, max(times.values(), default=0), frozenset(times))
+                over, flows = self._used(events[:at], seen, places, whole[places])
+                left = left or bool(np.any(over))
+                sign = -1.0 if s.maximize else 1.0
+                moved = np.zeros(width)
+                moved[places] = sign * (whole[places] - over)
+                latest[g] = {}
+                for f in flows:
+                    for i, p in enumerate(seen.get(id(f), ())):
+                        for pieces_ in (kept, latest[g]):
+                            piece = pieces_.setdefault((id(f), i), Piece(np.zeros(width), p.line))
+                            piece.gradient[places] += sign * p.gradient[places]
+                target += moved
+                last[places] = moved[places]
+                times[g], line = times.get(g, 0) + 1, s.line
+        most = max(times.values(), default=0)
+        at_last = [p for found in latest.values() for p in found.values()]
+        return Moved(target, list(kept.values()), Moved(last, at_last) if most > 1 else None, left, None, {}, line, pool, most, frozenset(times))
+
+    def _used(self, before: Sequence[Event], seen: dict[int, list[Piece]], places: Any,
+              found: Vector) -> tuple[Vector, list[Backward]]:  # fmt: skip
+        """Of a gradient, what it still holds of losses that an earlier step over the same parameters has used, and the
+        losses that are new in it: those since the gradients were zeroed, which is found out from their sum."""
+        flown, used = np.zeros(len(found)), np.zeros(len(found))
+        new: list[Backward] = []
+        since: list[Backward] = []
+        stepped = False
+        for e in reversed(before):
+            if isinstance(e, Step):
+                held = self.parameters.places(self.parameters.indices(e.parameters))
+                stepped = stepped or bool(np.isin(places, held).any())
+                continue
+            here = sum((p.gradient[places] for p in seen.get(id(e), ())), np.zeros(len(found)))
+            flown = flown + here
+            if stepped:
+                used = used + here
+            else:
+                new.append(e)
+            if np.allclose(flown, found, rtol=1e-7, atol=1e-12):
+                return used, new
+            since = new
+        return np.zeros(len(found)), since
 
 
 def _added(a: Moved, b: Moved) -> Moved:
     """Two losses of one update, for different groups of it or for the same."""
     value = None if a.value is None or b.value is None else a.value + b.value
     leaks = {g: max(a.leaks.get(g, 0.0), b.leaks.get(g, 0.0)) for g in {*a.leaks, *b.leaks}}
-    return Moved(a.target + b.target, [*a.pieces, *b.pieces], value, leaks, a.line or b.line, [*a.pool, *b.pool],
+    return Moved(a.target + b.target, [*a.pieces, *b.pieces], None, False, value, leaks, a.line or b.line, [*a.pool, *b.pool],
                  1, a.moved | b.moved)  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,8 +31,9 @@ class Slot:
         return any(abs(c) > 1e-9 for c in self.plain.values())
 
 
-def slots(asked: Data, update: int, found: Explanation, reached: Sequence[Key]) -> tuple[list[Slot], list[tuple[Key, Sizes]]]:
-    """A slot for each term of the update, and what has no place in it."""
+def slots(asked: Data, update: int, found: Explanation, reached: Sequence[Key],
+          stray: Collection[Key]) -> tuple[list[Slot], list[tuple[Key, Sizes]]]:  # fmt: skip
+    """A slot for each term of the update, and what has no place in it: what is `stray`, or is of no term of it."""
     terms = asked["updates"][update]["terms"]
     made = [Slot(t, Key(update, t["name"]), found.of(Key(update, t["name"]))) for t in terms]
     for s in made:
@@ -40,7 +41,7 @@ def slots(asked: Data, update: int, found: Explanation, reached: Sequence[Key]) 
     loose: list[tuple[Key, Sizes]] = []
     for key in found.keys:
         if key.changes or key.update != update:
-            home = _home(asked, key, made)
+            home = None if key in stray else _home(asked, key, made)
             if home is None:
                 loose.append((key, found.of(key)))
             else:

@@ -21,6 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from schematic.audit.randomness import Recorder, Replay
+
 Line = tuple[str, int]  # a file and a line of it
 
 
@@ -30,6 +32,7 @@ class Backward:
 
     losses: tuple[Tensor, ...]
     line: Line | None
+    iteration: int = 0
 
 
 @dataclass
@@ -41,6 +44,10 @@ class Step:
     gradients: tuple[Tensor | None, ...]
     maximize: bool
     line: Line | None
+    iteration: int = 0
+
+
+Event = Backward | Step
 
 
 @dataclass
@@ -48,7 +55,7 @@ class Stage:
     """What happens on the stage. `files`: whose lines count as the user's; `watch` is called before a loss flows."""
 
     files: Callable[[str], bool]
-    events: list[Backward | Step] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     lines: dict[Any, tuple[Tensor, Line]] = field(default_factory=dict)  # autograd node -> its value, where it was made
     watch: Callable[[Backward], None] | None = None
 
@@ -112,6 +119,7 @@ def set_up(stage: Stage) -> None:
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     torch.FloatTensor = torch.cuda.FloatTensor = torch.DoubleTensor  # type: ignore[misc,assignment]
+    torch.compile = lambda model=None, *a, **k: model if model is not None else (lambda m: m)  # type: ignore[assignment]
     torch.from_numpy = _doubled(torch.from_numpy)
     Tensor.cuda = lambda self, *a, **k: self  # type: ignore[method-assign,assignment]
     nn.Module.cuda = lambda self, *a, **k: self  # type: ignore[method-assign,assignment]
@@ -121,9 +129,18 @@ def set_up(stage: Stage) -> None:
     for name in ("dropout", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout"):
         if hasattr(F, name):
             setattr(F, name, lambda input, *a, **k: input)
+    for method in (*vars(torch.optim.Optimizer).values(), Recorder.__torch_dispatch__, Replay.__torch_dispatch__):
+        _uncompiled(method)
     nn.utils.clip_grad_norm_ = nn.utils.clip_grad_value_ = lambda *a, **k: torch.ones(())  # type: ignore[assignment]
     _watch_optimizers(stage)
     _watch_backward(stage)
+
+
+def _uncompiled(method: Any) -> None:
+    """Keeps torch from importing its compiler, which takes seconds, at the first call of a method that it exempts."""
+    plain = getattr(method, "__wrapped__", None)
+    if plain is not None:
+        setattr(plain, "__dynamo_disable", plain)
 
 
 def _doubled(make: Callable[..., Tensor]) -> Callable[..., Tensor]:

@@ -12,7 +12,8 @@ import numpy as np
 from schematic.audit.atoms import Key
 from schematic.audit.judging import Explanation, Trial, constant, explained
 from schematic.audit.naming import Sizes, constant_name, named, near, said
-from schematic.audit.running import Theirs
+from schematic.audit.parameters import Vector
+from schematic.audit.running import Moved, Theirs
 from schematic.audit.slots import Slot, slots
 from schematic.audit.stage import Line
 from schematic.audit.wording import replaced, scaled
@@ -46,35 +47,77 @@ class Finding:
 
 def findings(asked: Data, theirs: Theirs, trials: Sequence[Trial]) -> Data:
     """The answer: a finding for each update, and the order of the optimizers' steps."""
-    found = [update(asked, theirs, trials, i) for i in range(len(asked["updates"]))]
-    exchanged(found)
+    count = len(asked["updates"])
+    silent = [without_gradient(theirs, trials, u) for u in range(count)]
+    masks = [mask_of(theirs, trials[0].moved[u], silent[u]) for u in range(count)]
+    known = [explained(trials, u, m) if m is not None and np.any(m) else None for u, m in enumerate(masks)]
+    found = [update(asked, theirs, trials, u, masks[u], known, silent[u]) for u in range(count)]
     return {"findings": [asdict(f) for f in found], "order": order(theirs, trials[0])}
 
 
-def update(asked: Data, theirs: Theirs, trials: Sequence[Trial], u: int) -> Finding:
+def without_gradient(theirs: Theirs, trials: Sequence[Trial], u: int) -> list[str]:
+    """The groups of an update that are moved, but by nothing, though the derived objective reaches them."""
+    seen = [m for t in trials if (m := t.moved[u]) is not None]
+    found = []
+    for g in sorted(seen[0].moved) if seen else ():
+        places = theirs.parameters.places(theirs.groups[g])
+        reached = any(np.any(v.gradient[places]) for k, v in trials[0].own(u, 0).items() if k.update == u)
+        if reached and not any(np.any(m.target[places]) for m in seen):
+            found.append(g)
+    return found
+
+
+def mask_of(theirs: Theirs, moved: Moved | None, silent: Sequence[str]) -> Vector | None:
+    """The entries of the parameters that an update moves by something."""
+    if moved is None:
+        return None
+    mask = np.zeros(len(moved.target))
+    mask[theirs.parameters.places(frozenset[int]().union(*(theirs.groups[g] for g in moved.moved if g not in silent)))] = 1.0
+    return mask
+
+
+def update(asked: Data, theirs: Theirs, trials: Sequence[Trial], u: int, mask: Vector | None,
+           known: Sequence[Explanation | None], silent: Sequence[str]) -> Finding:  # fmt: skip
     """What is said of one update."""
     groups = asked["updates"][u]["groups"]
     seen = trials[0].moved[u]
-    if seen is None:
+    if seen is None or mask is None:
         return Finding(groups, "not audited", notes=["no loss is named for it"])
     if not seen.moved:
-        return Finding(groups, "differs", differences=[
-            Difference("not moved", "", f"no optimizer moves {_list(groups)}", "step an optimizer that holds its parameters")
-        ])  # fmt: skip
-    mask = np.zeros(len(seen.target))
-    mask[theirs.parameters.places(frozenset[int]().union(*(theirs.groups[g] for g in seen.moved)))] = 1.0
-    finding = Finding(groups, "equal", notes=[f"{g} is not audited: no loss is named for it" for g in groups if g not in seen.moved])
-    if not any(np.any(t.moved[u].target) for t in trials):  # type: ignore[union-attr]
+        return Finding(groups, "differs", differences=[unmoved(groups)])
+    finding = Finding(groups, "equal")
+    still = [g for g in groups if g not in seen.moved and theirs.groups[g]]
+    if theirs.step is None:
+        finding.notes = [f"{g} is not audited: no loss is named for it" for g in still]
+    else:
+        finding.differences = [unmoved([g]) for g in still]
+    finding.differences += [
+        Difference("no gradient", "", f"no gradient reaches {g}", "something between the loss and its nets is detached",
+                   seen.line) for g in silent
+    ]  # fmt: skip
+    if not np.any(mask):
         finding.verdict = "differs"
-        finding.differences = [Difference("no gradient", "", f"no gradient reaches {_list(groups)}",
-                               "something between the loss and its nets is detached", seen.line)]  # fmt: skip
         return finding
-    found = explained(trials, u, mask)
+    found = known[u]
     if found is None:
         return unexplained(finding, seen.line)
-    told(asked, trials, u, found, finding, mask, seen.line)
+    elsewhere = {(v, line) for v, e in enumerate(known) if e is not None and v != u for line in e.lines.values()}
+    told(asked, trials, u, found, finding, mask, seen.line, elsewhere)
+    if seen.left_over:
+        finding.differences.insert(0, accumulated(seen.line))
     leaks(asked, theirs, trials, u, finding)
+    finding.verdict = "differs" if finding.differences else "equal"
     return finding
+
+
+def unmoved(groups: Sequence[str]) -> Difference:
+    words = f"no optimizer moves {_list(groups)}"
+    return Difference("not moved", "", words, "call `step` on an optimizer that holds its parameters")
+
+
+def accumulated(line: Line | None) -> Difference:
+    words = "its gradient still holds what an earlier step of an optimizer has used"
+    return Difference("accumulated", "", words, "call `zero_grad` on its optimizer before `backward`", line)
 
 
 def _list(groups: Sequence[str]) -> str:
@@ -83,29 +126,31 @@ def _list(groups: Sequence[str]) -> str:
 
 def unexplained(finding: Finding, line: Line | None) -> Finding:
     finding.verdict = "unexplained"
-    finding.differences = [Difference("unexplained", "", "its gradient is no combination of the derived terms, nor of "
+    finding.differences += [Difference("unexplained", "", "its gradient is no combination of the derived terms, nor of "
                            "their known variants", "compare the loss with the derived objective term by term", line)]  # fmt: skip
     return finding
 
 
-def told(asked: Data, trials: Sequence[Trial], u: int, found: Explanation, finding: Finding, mask: Any,
-         line: Line | None) -> None:  # fmt: skip
-    """Fills a finding in from an explanation."""
+def told(asked: Data, trials: Sequence[Trial], u: int, found: Explanation, finding: Finding, mask: Vector,
+         line: Line | None, elsewhere: set[tuple[int, Line]]) -> None:  # fmt: skip
+    """Fills a finding in from an explanation; `elsewhere`: the lines by which other updates are moved."""
     own = trials[0].own(u, found.way)
     reached = [k for k, v in own.items() if k.update == u and np.any(v.gradient[mask > 0])]
-    made, loose = slots(asked, u, found, reached)
+    stray_ = {k for k in found.keys if k.update != u and not k.changes and (k.update, found.lines.get(k)) in elsewhere}
+    made, loose = slots(asked, u, found, reached, stray_)
     reference = chosen(made, asked["variables"])
     finding.factor = next(iter(reference.values()))
     finding.notes += [n for s in made for n in s.notes]
     for s in made:
         for d in differences_of(s, reference, asked, found, line):
             finding.differences.append(d)
-    for key, c in loose:
-        finding.differences.append(stray(asked, u, key, c, found, line))
-    finding.verdict = "differs" if finding.differences else "equal"
+    if loose and all(d.kind == "missing" for d in finding.differences) and len(finding.differences) == len(reached):
+        finding.differences = []  # nothing of its own is there: it is moved by the other loss instead
+    finding.differences += [stray(asked, key, found, line) for key, _ in loose]
+    finding.differences += [extra(at or line) for at in found.extra]
     if not near(finding.factor, 1.0):
         finding.factor_words = said(named(reference, asked["variables"]), asked["variables"])
-    if finding.verdict == "equal":
+    if not finding.differences:
         finding.notes += constants(asked, trials, u, found)
 
 
@@ -113,7 +158,7 @@ def chosen(made: Sequence[Slot], variables: Data) -> Sizes:
     """The factor by which the whole differs: that of most terms; of several the plainest, and it is positive."""
     found: list[Sizes] = [s.plain for s in made if s.there] or [c for s in made for _, c in s.others]
     if not found:
-        return {n: 1.0 for n in (made[0].plain if made else {1: 1.0})}
+        return dict.fromkeys(made[0].plain, 1.0)
     sizes = [{n: abs(c) for n, c in f.items()} for f in found]
 
     def rank(f: Sizes) -> tuple[int, int, float]:
@@ -138,11 +183,16 @@ def differences_of(s: Slot, reference: Sizes, asked: Data, found: Explanation, l
     return [Difference(w.kind, s.facts["name"], w.words, w.change, at or line, s.facts["place"]) for w, at in told]
 
 
-def stray(asked: Data, u: int, key: Key, c: Sizes, found: Explanation, line: Line | None) -> Difference:
+def extra(line: Line | None) -> Difference:
+    words = "it holds a term that the derived objective does not have"
+    return Difference("extra", "", words, "leave it out, or draw what it stands for", line)
+
+
+def stray(asked: Data, key: Key, found: Explanation, line: Line | None) -> Difference:
     """A term that the update's objective has no place for."""
     other = asked["updates"][key.update]["groups"]
     words = f"it is also moved by {key.term}, which is {_list(other)}'s"
-    return Difference("wrong loss", key.term, words, f"keep the gradients apart: zero them before, or detach",
+    return Difference("wrong loss", key.term, words, "keep the gradients apart: zero them before, or detach",
                       found.lines.get(key, line))  # fmt: skip
 
 
@@ -166,11 +216,6 @@ def leaks(asked: Data, theirs: Theirs, trials: Sequence[Trial], u: int, finding:
         if size > 1e-9 and derived == 0.0 and g not in asked["updates"][u]["groups"]:
             words = f"the loss passes gradient into {g}, where the derived one is detached"
             finding.differences.append(Difference("attached", "", words, "detach what it is given", seen.line))
-            finding.verdict = "differs"
-
-
-def exchanged(found: Sequence[Finding]) -> None:
-    """Two updates that are each moved by the other's objective."""
 
 
 def order(theirs: Theirs, trial: Trial) -> list[list[str]]:

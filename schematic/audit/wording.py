@@ -41,7 +41,7 @@ def scaled(s: Slot, reference: Sizes, asked: Data) -> Words | None:
     if near(size.value, 1.0) and not size.parts:
         return None
     option = "beta" if s.facts["kind"] == "kl" else "weight"
-    kind = {"mean": "mean", "sum": "sum"}.get(size.parts[-1][0], "scale") if size.parts else "scale"
+    kind = ("batch" if size.parts[-1][1] == "batch" else size.parts[-1][0]) if size.parts else "scale"
     mend = f"divide it by {size}" if size.value > 1 else f"multiply it by {1 / size.value:.4g}"
     meant = f"; if it is meant, write `{option} {size}` at {factor.get('name', 'its arrow')}"
     return Words(kind, f"{name} is there {said(size, asked['variables'])}", mend + meant)
@@ -112,12 +112,8 @@ def _done(s: Slot, name: str, c: Change, value: float, asked: Data) -> Words:
         case "reversed":
             return Words("reversed", f"{name} is taken the other way round" + ("" if value > 0 else ", with the wrong sign"),
                          "exchange its two distributions")  # fmt: skip
-        case "halves":
-            return Words("missing", f"of {name} only {'the entropy' if c.to == 'f' else 'the log-density of the prior'} is "
-                         "there", "a divergence is log q - log p at the sample")  # fmt: skip
-        case "part":
-            return Words("parts", f"of {name} the part of the {c.to} stands alone or with another weight",
-                         "-0.5 * sum(1 + logvar - mu^2 - exp(logvar)), summed over the code, averaged over the batch")  # fmt: skip
+        case "halves" | "part":
+            return _part(s, name, c, value)
         case "output":
             f = asked["factors"][c.of]
             return Words("output", f"{name} reads the second output of {f['name']} as a {c.to.split(', ')[1]}, and it is drawn from otherwise",
@@ -140,6 +136,17 @@ def _done(s: Slot, name: str, c: Change, value: float, asked: Data) -> Words:
                          "take logsumexp over the samples, minus log k")  # fmt: skip
         case _:
             return Words("other", f"{name} is changed: {c}")
+
+
+def _part(s: Slot, name: str, c: Change, value: float) -> Words:
+    """One part of a divergence by itself, or beside the whole."""
+    what = {"f": "entropy of q", "g": "log-density of the prior"}.get(c.to, f"part of the {c.to}")
+    cure = "-0.5 * sum(1 + logvar - mu^2 - exp(logvar)), or log q - log p at the sample"
+    if not s.there:
+        return Words("parts", f"of {name} only the {what} is there", cure)
+    if near(value, -1.0):
+        return Words("parts", f"of {name} the {what} is missing", cure)
+    return Words("parts", f"in {name} the {what} is there {1 + value:.4g} times", cure)
 
 
 def _family(s: Slot, name: str, c: Change, asked: Data) -> Words:

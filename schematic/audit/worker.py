@@ -10,28 +10,31 @@ import json
 import sys
 import traceback
 from collections.abc import Sequence
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from schematic.audit import adapter as adapters
+from schematic.audit import lightning
 from schematic.audit.adapter import Adapter, Wrong
 from schematic.audit.atoms import Draw, Key, Program, Value, all_atoms, load, own
-from schematic.audit.factors import OUTPUTS, Misfit, Read, Wrapped, fits, split
+from schematic.audit.factors import OUTPUTS, SPREADS, Misfit, Read, Wrapped, fits, split
 from schematic.audit.judging import Trial
-from schematic.audit.lightning import step_of
 from schematic.audit.parameters import Parameters, modules_of
-from schematic.audit.randomness import Drawn, Replay, shares
+from schematic.audit.randomness import Drawn, Replay, Share, shares
 from schematic.audit.running import Call, Moved, Records, Theirs, records
-from schematic.audit.stage import Stage, on, set_up
+from schematic.audit.stage import Stage, Step, on, set_up
 from schematic.audit.verdicts import findings
 
 Data = dict[str, Any]
 
+OPEN = {"output", "extra", "parts", "detached"}  # what another reading of a net may explain better
+SHAKES = 8  # random weights under which a net's output is looked at
 SIZES = (5, 5, 7)  # the batches of the trials: two alike, one that tells sums over the batch from means
 
 
@@ -66,16 +69,37 @@ def audit(asked: Data) -> Data:
     own_files = {str(Path(asked["adapter"]))} if asked.get("adapter") else set()
     stage = Stage(lambda name: name.startswith(folder) and name not in own_files - {str(losses)})
     set_up(stage)
+    lightning.install()
     torch.manual_seed(asked["seed"])
     with on(stage):
         module = adapters.load(losses)
         said = adapters.load(Path(asked["adapter"])) if asked.get("adapter") else module
         adapter = adapters.read(vars(said), asked)
-        step = step_of(adapter.step)
+        step = lightning.step_of(adapter.step)
     theirs, programs = prepared(asked, adapter, step, stage)
     sizes = SIZES if adapter.batch is None else (adapter.batch,) * 2
-    trials = [trial(theirs, programs, asked, n, asked["seed"] * 1000 + i) for i, n in enumerate(sizes)]
-    return findings(asked, theirs, trials)
+    runs = [run(theirs, programs[0], asked, n, asked["seed"] * 1000 + i) for i, n in enumerate(sizes)]
+    return best(asked, adapter, theirs, programs, runs)
+
+
+def best(asked: Data, adapter: Adapter, theirs: Theirs, programs: Sequence[Program], runs: Sequence[Run]) -> Data:
+    """The findings under the reading of the nets' outputs that leaves the least to say; what is equal settles it."""
+    open_ = [w for a, w in programs[0].factors.items() if a not in adapter.outputs and w.read.output in SPREADS]
+    found: list[tuple[int, Data]] = []
+    for reading in product(SPREADS, repeat=len(open_)):
+        for w, output in zip(open_, reading, strict=True):
+            w.read = Read(output)
+        answer = findings(asked, theirs, [trial(theirs, programs, r) for r in runs])
+        found.append((weight(answer), answer))
+        if not any(f["verdict"] == "unexplained" or {d["kind"] for d in f["differences"]} & OPEN for f in answer["findings"]):
+            break
+    least = min(found, key=lambda f: f[0])[1]
+    return {**least, "read": {w.facts["name"]: w.read.output for w in programs[0].factors.values()}}
+
+
+def weight(answer: Data) -> int:
+    """How much there is to say against their code."""
+    return sum(len(f["differences"]) + 10 * (f["verdict"] == "unexplained") for f in answer["findings"])
 
 
 def prepared(asked: Data, adapter: Adapter, step: Any, stage: Stage) -> tuple[Theirs, list[Program]]:
@@ -87,13 +111,14 @@ def prepared(asked: Data, adapter: Adapter, step: Any, stage: Stage) -> tuple[Th
         m.double().train()
     parameters = Parameters.of(named(list(owners.values())))
     given = records(asked, SIZES[0] if adapter.batch is None else adapter.batch, asked["seed"])
-    wrapped = {a: wrap(asked, adapter, a, given, list(owners.values()), stage) for a in adapter.factors}
+    wrapped = {a: wrap(asked, adapter, a, given, list(owners.values()), parameters, stage) for a in adapter.factors}
     programs = [load(asked["program"], wrapped, asked["updates"])]
     programs += [load(v["program"], wrapped, v["updates"], v["restates"]) for v in asked["variants"]]
     reach = {a: parameters.reached(lambda w=w: w(*(given.values[p] for p in w.facts["parents"]))) for a, w in wrapped.items()}
     groups = ours(asked, reach)
-    losses = {names: Call(call, "the loss of " + ", ".join(names)) for names, call in adapter.losses.items()}
-    return Theirs(asked, adapter, stage, parameters, groups, losses, Call(step, "STEP") if step else None), programs
+    theirs = Theirs(asked, adapter, stage, parameters, groups)
+    losses = {n: Call(call, "the loss of " + ", ".join(n), theirs.clean) for n, call in adapter.losses.items()}
+    return replace(theirs, losses=losses, step=Call(step, "STEP", theirs.clean) if step else None), programs
 
 
 def named(owners: Sequence[nn.Module]) -> list[tuple[str, torch.Tensor]]:
@@ -106,78 +131,97 @@ def named(owners: Sequence[nn.Module]) -> list[tuple[str, torch.Tensor]]:
 
 
 def ours(asked: Data, reach: dict[str, frozenset[int]]) -> dict[str, frozenset[int]]:
-    """The parameters of each group that moves: what its factors reach and no earlier group's do."""
-    moving = [g for u in asked["updates"] for g in u["groups"]]
-    found: dict[str, frozenset[int]] = {}
-    taken: frozenset[int] = frozenset()
-    for g in dict.fromkeys(moving):
-        all_ = frozenset[int]().union(*(reach[a] for a, f in asked["factors"].items() if f["group"] == g))
-        found[g] = all_ - taken
-        taken |= all_
-    return found
+    """The parameters of each group that moves: what its factors reach and no other group's do."""
+    moving = dict.fromkeys(g for u in asked["updates"] for g in u["groups"])
+    none = frozenset[int]()
+    all_ = {g: none.union(*(reach[a] for a, f in asked["factors"].items() if f["group"] == g)) for g in moving}
+    return {g: mine - none.union(*(other for h, other in all_.items() if h != g)) for g, mine in all_.items()}
 
 
-def wrap(asked: Data, adapter: Adapter, name: str, given: Records, owners: Sequence[nn.Module], stage: Stage) -> Wrapped:
+def wrap(asked: Data, adapter: Adapter, name: str, given: Records, owners: Sequence[nn.Module], parameters: Parameters,
+         stage: Stage) -> Wrapped:  # fmt: skip
     """A net as a factor: the form of its inputs and the reading of its output as said, or as found by running it."""
     facts, variables = asked["factors"][name], asked["variables"]
     net = adapter.factors[name]
     with torch.no_grad(), on(stage):
         ways = fits(facts, variables, net, given.values)
         if not ways:
-            shaped = [given.values[p] for p in facts["parents"]]
-            net(*shaped)  # raises what is wrong
+            net(*(given.values[p] for p in facts["parents"]))  # raises what is wrong
         forms, joined, value = ways[0]
-        output = adapter.outputs.get(name) or found_output(facts, value, net, forms, joined, given, variables)
+        values = [value]
+        for seed in range(SHAKES):
+            parameters.shake(seed)
+            values.append(fits(facts, variables, net, given.values)[0][2])
+    output = adapter.outputs.get(name) or found_output(facts, values)
     return Wrapped(facts, variables, net, forms, joined, Read(output), owners)
 
 
-def found_output(facts: Data, value: Any, net: Any, forms: Any, joined: bool, given: Records, variables: Data) -> str:
+def found_output(facts: Data, values: Sequence[Any]) -> str:
     """How a net's output is read, from what it gives: probabilities stay between 0 and 1 whatever the weights."""
     if facts["hollow"]:
         return "mean"
     if facts["domains"] or facts["family"] in ("Bernoulli", "Categorical"):
-        values = value[0] if isinstance(value, tuple | list) else value
-        bounded = bool((values >= 0).all() and (values <= 1).all())
+        found = [v[0] if isinstance(v, tuple | list) else v for v in values]
+        bounded = all(bool((v >= 0).all() and (v <= 1).all()) for v in found)
         if facts["family"] == "Categorical":
-            bounded = bounded and bool((values.sum(-1) - 1).abs().max() < 1e-9)
+            bounded = bounded and all(bool((v.sum(-1) - 1).abs().max() < 1e-9) for v in found)
         return "probability" if bounded else "logits"
-    event = tuple(facts["event"])
     try:
-        split(value, event, 2)
+        split(values[0], tuple(facts["event"]), 2)
     except Misfit:
         return "mean"
     return OUTPUTS["Normal"][0]
 
 
-def trial(theirs: Theirs, programs: Sequence[Program], asked: Data, size: int, seed: int) -> Trial:
-    """One run of theirs and of the program at the same weights, data and draws."""
+@dataclass(frozen=True)
+class Run:
+    """One run of theirs: the weights, the data, what it moved, and the ways to share its draws."""
+
+    size: int
+    seed: int
+    given: Records
+    weights: tuple[torch.Tensor, ...]
+    moved: Sequence[Moved | None]
+    steps: Sequence[Step]
+    ways: Sequence[Sequence[Share]]
+
+
+def run(theirs: Theirs, program: Program, asked: Data, size: int, seed: int) -> Run:
+    """One run of theirs at random weights and data."""
+    for t in theirs.parameters.tensors:
+        t.requires_grad_()
     theirs.parameters.shake(seed)
-    weights = [t.detach().clone() for t in theirs.parameters.tensors]
+    weights = tuple(t.detach().clone() for t in theirs.parameters.tensors)
     given = records(asked, size, seed)
     moved, steps = theirs.run(given, seed)
     with torch.no_grad(), Replay() as replay:
-        programs[0].instance.draw(given.batch)
-    ways = [shares(replay.asked, _pool(m, given)) for m in moved]
+        program.instance.draw(given.batch)
+    return Run(size, seed, given, weights, moved, steps, [shares(replay.asked, _pool(m, given)) for m in moved])
+
+
+def trial(theirs: Theirs, programs: Sequence[Program], r: Run) -> Trial:
+    """A run beside the program at the same weights, data and draws, as the nets are read now."""
 
     def draw(update: int, way: int) -> Draw:
         with torch.no_grad():
-            for t, w in zip(theirs.parameters.tensors, weights, strict=True):
+            for t, w in zip(theirs.parameters.tensors, r.weights, strict=True):
                 t.copy_(w)
-        torch.manual_seed(seed)
-        shared = ways[update][min(way, len(ways[update]) - 1)]
+                t.requires_grad_()
+        torch.manual_seed(r.seed)
+        shared = r.ways[update][min(way, len(r.ways[update]) - 1)]
         with Replay(shared):
-            found: Draw = programs[0].instance.draw(given.batch)
+            found: Draw = programs[0].instance.draw(r.given.batch)
         return found
 
-    @lru_cache(maxsize=None)
+    @cache
     def own_(update: int, way: int) -> dict[Key, Value]:
         return own(programs[0], draw(update, way), theirs.parameters)
 
-    @lru_cache(maxsize=None)
+    @cache
     def atoms_(update: int, way: int) -> dict[Key, Value]:
         return all_atoms(programs, draw(update, way), theirs.parameters)
 
-    return Trial(size, moved, max(map(len, ways)), own_, atoms_, steps)
+    return Trial(r.size, r.moved, max(map(len, r.ways)), own_, atoms_, r.steps)
 
 
 def _pool(moved: Moved | None, given: Records) -> list[Drawn]:
