@@ -8,7 +8,7 @@ from math import prod
 from schematic.calculus.terms import masked
 from schematic.calculus.text import density_text
 from schematic.compiler.emit_nets import rank
-from schematic.compiler.emit_text import branch_local, indent, local, noted, number, quoted, shape
+from schematic.compiler.emit_text import WIDTH, branch_local, indent, local, noted, number, quoted, shape
 from schematic.compiler.estimators import prior_of, values
 from schematic.compiler.program import Branch, Conditional, Drawn, Plan, field
 from schematic.graph.model import Gradient, Type, Variable
@@ -78,8 +78,9 @@ def draw(plan: Plan) -> list[str]:
     branches = [branch_local(b.name) for b in plan.branches]
     lines += [f"    {', '.join(branches)} = {', '.join('{}' for _ in branches)}"] if branches else []
     lines += indent(parts)
-    found = ", ".join(f"{quoted(b.name)}: {branch_local(b.name)}" for b in plan.branches)
-    return [*lines, f"    return {{{found}}}"]
+    pairs = [f"{quoted(b.name)}: {branch_local(b.name)}" for b in plan.branches]
+    found = f"return {{{', '.join(pairs)}}}"
+    return [*lines, *indent([found] if len(found) <= WIDTH - 4 else ["return {", *(f"    {p}," for p in pairs), "}"])]
 
 
 def signature(plan: Plan) -> list[str]:

@@ -176,16 +176,17 @@ class Writer:
         k = self.plan.conditional(distinct[0].density.factor or "")
         rows = [[self.value(c.branch, p) for p in c.parents] for c in distinct]
         parents = [f"torch.cat(({', '.join(values)}))" for values in zip(*rows, strict=True)]
-        sizes = ", ".join(f"len({row[0].removesuffix('.detach()')})" for row in rows)
         names = [self.named(f"logits_{branch_local(c.branch)}") for c in distinct]
         self.logits.update(zip(map(_plain, distinct), names, strict=True))
         called = f"logits = self.{k.factor.attribute}({', '.join(parents)}).logits"
         broken = [called.partition("(")[0] + "(", *(f"    {p}," for p in parents), ").logits"]
         branches = ", ".join(c.branch for c in distinct)
+        chunks = f"logits.chunk({len(names)})"
+        split = f"{', '.join(names)} = {chunks}"
         self.lines += [
             comment(f"One pass of {k.factor.name} for {branches}: no record depends on another in it."),
             *([called] if len(called) <= WIDTH - 4 else broken),
-            f"{', '.join(names)} = logits.split(({sizes}))",
+            *([split] if len(split) <= WIDTH - 4 else ["(", *(f"    {n}," for n in names), f") = {chunks}"]),
         ]
 
     def logits_of(self, c: Call) -> str:

@@ -93,7 +93,7 @@ def test_two_halves(program: Any, batch: Any, gradients: Any) -> None:
         return (-(value - loc).abs() - math.log(2)).sum(-1)
 
     expected = 0.5 * (
-        laplace(p.q_eta.net(fake_x), z) + logsigmoid(p.q_phi.net(fake_x))
+        laplace(torch.sigmoid(p.q_eta.net(fake_x)), z) + logsigmoid(p.q_phi.net(fake_x))
         + bits(p.p_theta.net(fake_z), x) + logsigmoid(p.q_phi_z.net(fake_z))
     ).mean()  # fmt: skip
     same(p, gradients, p.objective(draw, "theta"), expected, "theta", "eta")
