@@ -159,7 +159,7 @@ def _figures(figure: str, row: Row, own: Judged, other: Judged | None) -> list[d
         there = other.figures[figure]
         beside = [{**there, "name": f"{figure}, {row.beside.name}", "target": None}]
         if figure == row.figures[0] and row.beside.times is not None:
-            target = row.beside.times * there["value"] + row.beside.plus
+            target = rounded(row.beside.times * there["value"] + row.beside.plus)
     return [{**own.figures[figure], "target": target}, *beside]
 
 
@@ -177,7 +177,7 @@ def judged(file: Path, name: str, row: Row, options: str) -> Judged:
     configs = [json.loads((ROOT / at / "config.json").read_text()) for at in folders]
     return Judged(
         tuple(commands),
-        {f["name"]: f for f in figures},
+        {f["name"]: {k: rounded(v) for k, v in f.items()} for f in figures},
         configs[0]["steps"],
         fmean(config["seconds"] for config in configs),
     )
@@ -198,6 +198,11 @@ def picture(at: Path) -> bytes:
 
 def folder(name: str, seed: int) -> Path:
     return KEPT / f"{name}-{seed}"
+
+
+def rounded(value: Any) -> Any:
+    """Six digits of a number are enough to hold the next run against."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def schematic(command: str) -> str:

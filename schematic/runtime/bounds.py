@@ -137,7 +137,7 @@ def _drawn(model: Model, f: Factor) -> Factor:
 
 
 def with_parameters(cls: type[nn.Module], program: Program) -> Program:
-    """The bound's program with the parameters of the run's, on its device."""
+    """The bound's program with the parameters of the run's, on its device. KeyError where these have other names."""
     bound, state = cls(), program.state_dict()
     bound.load_state_dict({name: state[name] for name in bound.state_dict()})
     return cast(Program, bound.to(next(program.parameters()).device))

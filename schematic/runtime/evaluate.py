@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from schematic.graph.model import AnyModel
 from schematic.runtime import figures, measures
+from schematic.runtime.errors import RunError
 from schematic.runtime.figures import Figure, Figures
 from schematic.runtime.folder import Run
 from schematic.runtime.program import instantiate
-from schematic.runtime.routes import spec
+from schematic.runtime.routes import spec, terms
 from schematic.runtime.sample import Trained, reload
 from schematic.runtime.splits import Split
 
@@ -42,9 +45,20 @@ def evaluate(
     return figures.over(found)
 
 
+def own(path: Path, trained: Trained) -> AnyModel | None:
+    """The run's model; None where the run was not given one. Raises RunError where it is not its program's."""
+    model = spec(Run(path))
+    factors = [f for m in terms(model) for f in m.factors if not f.perfect] if model is not None else []
+    missing = [f.name for f in factors if not hasattr(trained.program, f.attribute)]
+    if missing:
+        raise RunError(f"{path / 'model.sg'} is of another program: `{missing[0]}` is not in it", "train it again")
+    return model
+
+
 def _judge(path: Path, trained: Trained, n: int, ks: Sequence[int], records: int | None, seed: int) -> Figures:
     """One run under one seed; before training its parameters were those of its own seed."""
-    model, start = spec(Run(path)), instantiate(type(trained.program), int(trained.config["seed"]), trained.device)  # type: ignore[arg-type]
+    cls: Any = type(trained.program)
+    model, start = own(path, trained), instantiate(cls, int(trained.config["seed"]), trained.device)
     found = measures.of_samples(trained, n, seed)
     if model is not None:
         found = [

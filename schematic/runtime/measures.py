@@ -46,7 +46,7 @@ def of_bounds(trained: Trained, model: AnyModel, ks: Sequence[int], n: int | Non
     found = bounds.evidence(model)
     if found is None:
         return []
-    held_out = trained.held_out(n or trained.records, CPU)
+    held_out = trained.held_out(min(n or trained.records, trained.records), CPU)
     scored = [held_out[trained.program.DATA[v.name]] for v in found.scored]
     unit = "nats per example" + _grey(found.scored, scored)
     own = [m.importance for m in terms(model) if m.importance]

@@ -48,7 +48,7 @@ def spec(run: Run) -> AnyModel | None:
     from schematic.graph.build import parse
 
     file = run / "model.sg"
-    return parse(file.read_text(), Report(), path=str(file)) if file.exists() else None
+    return parse(file.read_text(errors="replace"), Report(), path=str(file)) if file.exists() else None
 
 
 def terms(model: AnyModel) -> tuple[Model, ...]:

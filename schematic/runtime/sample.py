@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,10 @@ class Trained:
 
     def sets(self) -> tuple[DataSet, ...]:
         """The data that it was trained on. Raises RunError where they are no longer there, or have no such split."""
+        return self._sets
+
+    @cached_property
+    def _sets(self) -> tuple[DataSet, ...]:
         sets = load(self.data, self.program.FIELDS, self.program.TYPES, partial_fields(self.program))
         for s in sets:
             if not getattr(s, self.split):

@@ -17,6 +17,7 @@ import schematic as sg
 from schematic.runtime import bounds, measures
 from schematic.runtime.bounds import estimate, evidence
 from schematic.runtime.data import load
+from schematic.runtime.errors import RunError
 from schematic.runtime.evaluate import evaluate
 from schematic.runtime.figures import Figure, over, table
 from schematic.runtime.program import load_class
@@ -234,6 +235,9 @@ def test_a_run_is_judged_beside_its_start(tmp_path: Path) -> None:
     assert [f["value"] for f in kept] == [f.value for f in found]
     twice = named(evaluate([run, run], 300, device="cpu"))["conditional_accuracy"]
     assert twice.sd == 0
+    (run / "model.sg").write_text((run / "model.sg").read_text().replace("q_eta", "q_lambda"))
+    with pytest.raises(RunError, match="of another program: `q_lambda` is not in it"):
+        evaluate(run)
 
 
 def test_means_over_seeds_and_the_table() -> None:
