@@ -183,9 +183,8 @@ class Guide(Program):
         self.site(outcome, chosen, PARALLEL_AUX if options or v.type.shape else PARALLEL, scale=scale)
         rows = self.here(self.having(f)) if chosen == given else self.priced(f)
         if entropy is None or rows:
-            gone = (
-                f"pyro.factor({quoted(f'{key}.entropy')}, -{chosen}.log_prob({self.name(outcome)}), has_rsample=True)"
-            )
+            site, log_prob = f"{key}.entropy{self.suffix}", f"{chosen}.log_prob({self.name(outcome)})"
+            gone = f"pyro.factor({quoted(site)}, -{log_prob}, has_rsample=True)"
             mask = [f"poutine.mask(mask=~({rows}))"] if entropy is not None else []
             around = ", ".join((*mask, *([f"poutine.scale(scale={scale})"] if scale else [])))
             self.lines += [f"with {around}:", f"    {gone}"] if around else [gone]
@@ -225,7 +224,7 @@ class Guide(Program):
         right = self.pair(f)
         assert right is not None
         other = self.prior(v) if right.factor is None else self.call(self.r.graph.factor(right.factor))
-        code = f"pyro.factor({quoted(f'{v.name}.KL')}, kl_divergence({given}, {other}), has_rsample=True)"
+        code = f"pyro.factor({quoted(f'{v.name}.KL{self.suffix}')}, kl_divergence({given}, {other}), has_rsample=True)"
         rows = self.here(self.r.where(v.name, f))
         around = [f"poutine.mask(mask={rows})"] if rows else []
         scale = self.scale(self.entropy(f) or 1.0)

@@ -40,6 +40,7 @@ class Program:
     """What both programs write: the stacked rows, values of the data, distributions, and sites."""
 
     r: Reading
+    suffix: str = ""  # of the sites, apart from those of another block
     lines: list[str] = field(default_factory=list)
     locals: dict[str, str] = field(default_factory=dict)
     done: dict[str, str] = field(default_factory=dict)  # variables and the local that holds them
@@ -51,7 +52,7 @@ class Program:
     def name(self, key: str) -> str:
         """The local variable for a key: `z`, or `z_fake` for `z.fake`."""
         if key not in self.locals:
-            wanted = local(key.replace(".", "_"))
+            wanted = local(f"{key}{self.suffix}".replace(".", "_").replace(" ", "_"))
             self.locals[key] = unique(wanted, (*OWN, *TAKEN - {wanted}, *self.locals.values()))
         return self.locals[key]
 
@@ -193,7 +194,7 @@ class Program:
 
     def site(self, key: str, fn: str, *options: str, scale: str = "", mask: str = "", into: str | None = "") -> None:
         """`z = pyro.sample("z", fn)`, under its scale and mask; `into` None keeps no value."""
-        code = f"pyro.sample({', '.join((quoted(key), fn, *options))})"
+        code = f"pyro.sample({', '.join((quoted(f'{key}{self.suffix}'), fn, *options))})"
         target = self.name(key) if into == "" else into
         line = f"{target} = {code}" if target else code
         self.sites.append(key)
@@ -216,6 +217,9 @@ class Program:
         return f"torch.sigmoid((1 - 2 * {self.y}) * {logits}{'' if heat == 1 else f' / {number(heat)}'}).detach()"
 
     def value(self, variable: str) -> str:
+        raise NotImplementedError
+
+    def write(self) -> None:
         raise NotImplementedError
 
     def masked(self, fn: str, f: Factor, cells: Sequence[int]) -> str:

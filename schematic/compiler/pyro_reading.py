@@ -84,11 +84,11 @@ class Reading:
         return any(not _record(c.outer.get(variable)) for c in self.cells if variable in c.needed)
 
 
-def read(plan: Plan) -> Reading:
-    """The cells in which something is scored, in the order of the branches."""
+def read(plan: Plan, seen: frozenset[str] = frozenset()) -> Reading:
+    """The cells in which something is scored, in the order of the branches; with these partial variables observed."""
     g = graph(plan.models[0])
     weighed = bool(g.blue) and g.blue[0].process == "inference"
-    branches = ((b, sources(g, b)) for b in g.branches)
+    branches = ((b, sources(g, b, seen=seen)) for b in g.branches)
     cells = _weighed(plan, g) if weighed else tuple(_cell(plan, g, b, None, way, {}, g.compared) for b, way in branches)
     return Reading(plan, g, weighed, tuple(c for c in cells if c.needed))
 
@@ -125,11 +125,15 @@ def _cell(
             continue
         drawer = source.get(f.target)
         inferring = isinstance(drawer, Factor) and drawer.process == "inference" and not drawer.implicit
+        variable = g.variables[f.target]
         if f.process == "generative":
-            heat = drawer.weight * drawer.beta if inferring and isinstance(drawer, Factor) else 1.0
+            alpha = isinstance(drawer, Factor) and not variable.partial
+            heat = drawer.beta * (drawer.weight if alpha else 1.0) if inferring and isinstance(drawer, Factor) else 1.0
             scores.append(Score(f.target, f, f.weight * heat))
+        elif variable.partial and isinstance(drawer, Given):
+            scores += [Score(f.target, None, 1.0), Score(f.target, f, f.weight)]
         elif f == drawer and f.target not in hidden:
-            variable, scale = g.variables[f.target], f.weight * f.beta
+            scale = f.beta * (1.0 if variable.partial else f.weight)
             if variable.prior is not None:
                 scores.append(Score(f.target, None, scale))
             if variable.prior is not None or any(not h.implicit for h in g.generating(f.target, y)):
