@@ -29,7 +29,8 @@ class Means:
 
     @property
     def finite(self) -> bool:
-        return all(map(isfinite, (*self.objectives.values(), *self.gradients.values())))
+        """Of the objectives; of gradients the parameters tell, where they were not left out (`GradScaler`)."""
+        return all(map(isfinite, self.objectives.values()))
 
 
 class Metrics:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Literal, cast, get_args
 
 import torch
+import torch._functorch.config as functorch
 from torch import Tensor, nn
 
 from schematic.runtime.errors import RunError
@@ -35,6 +36,7 @@ def lower(program: Program, precision: Precision, device: torch.device) -> None:
 
 def compiled(program: Program) -> None:
     """Lets torch.compile compile the program's networks, each when it is first called."""
+    functorch.donated_buffer = False  # a graph may be gone back through twice: a draw serves several updates
     for net in networks(program):
         net.compile()
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from schematic.graph.model import Train
 from schematic.runtime import checkpoint, faults, folder, metrics, samples
 from schematic.runtime.checkpoint import State
@@ -101,6 +103,12 @@ def carry_out(plan: Plan, run: Run, state: State | None, progress: bool) -> Outc
         kept = f"the checkpoint of step {steps[-1]} is whole" if steps else "there was no checkpoint yet"
         help = f"make room, then `schematic train --resume {run.path}`"
         raise RunError(f"{run.path} cannot be written: {e.strerror or e}; {kept}", help) from e
+    except torch.OutOfMemoryError as e:
+        raise RunError(f"{plan.device} has too little memory", "--batch with fewer records, or --precision bf16") from e
+    except RuntimeError as e:
+        if plan.settings.compile:  # its compiler is missing, or a derivative of a derivative is asked for
+            raise RunError(f"torch.compile: {str(e).splitlines()[0]}", "train without --compile") from e
+        raise
     return outcome
 
 

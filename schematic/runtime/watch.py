@@ -56,10 +56,13 @@ class Watch:
         self.metrics.add(reading)
 
     def sound(self) -> bool:
-        """Reads the objectives back: whether they, the gradients and all parameters are finite, in all processes."""
-        self.means = self.metrics.read()
+        """Reads the objectives back: whether they and all parameters are finite, in all processes.
+
+        In 16 bits a step whose gradient is not finite is left out and the scale halved; below 1 that is no cure.
+        """
+        self.means, scaler = self.metrics.read(), self.plan.trainer.scaler
         whole = torch.stack([p.detach().isfinite().all() for p in self.plan.program.parameters()]).all()
-        return self.plan.world.agreed(whole & self.means.finite)
+        return self.plan.world.agreed(whole & (self.means.finite and scaler.get_scale() >= 1))
 
     def look(self, n: int, asked: bool) -> bool:
         """After step n: shows and writes what is due; whether some process has been `asked` to stop. Raises OSError."""
