@@ -49,7 +49,7 @@ class Row:
     reach."""
 
     figures: tuple[str, ...]
-    train: str = "--steps 1000"
+    train: str = "--steps 800"
     judge: str = ""
     targets: tuple[tuple[str, float], ...] = ()
     seeds: int = 1
@@ -68,6 +68,7 @@ RUNS = {
     "aacvae": Row(("elbo", "conditional_accuracy", "frechet")),
     "aae": Row(("reconstruction_error", "frechet", "modes")),
     "aavae": DENSITY,
+    "aasvae": Row(("accuracy", "elbo", "conditional_accuracy"), "--steps 800 --labels 10%"),
     "ada": Row(
         ("accuracy_usps", "accuracy_mnist"),
         seeds=5,
