@@ -249,3 +249,21 @@ def resume(run: str | Path) -> Outcome:
     from schematic.runtime import train as runtime
 
     return runtime.resume(Path(run))
+
+
+def report(run: str | Path) -> Path:
+    """Writes a run's report.html anew: drawing, objectives, curves, samples, figures, and how to repeat it.
+
+    Raises: RunError where `run` is no run, or cannot be written to.
+    """
+    from schematic.render.report import report as page
+    from schematic.runtime.errors import RunError
+    from schematic.runtime.folder import Run, write
+
+    kept = Run(Path(run))
+    _ = kept.config
+    try:
+        write(kept / "report.html", page(kept.path))
+    except OSError as e:
+        raise RunError(f"{kept / 'report.html'}: {e.strerror or e}", "make room") from e
+    return kept / "report.html"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from schematic import api
 from schematic.cli.diagnostics import run_errors
 from schematic.cli.options import force_option, json_option
 from schematic.cli.output import deliver
@@ -94,6 +95,9 @@ def evaluate(
         found = runtime.evaluate(
             runs, number, ks=ks, records=records, seed=seed, seeds=seeds, device=device, split=split
         )
+        for run in runs:
+            if (run / "report.html").exists():
+                api.report(run)
     if as_json:
         click.echo(json.dumps(figures.plain(found)))
     elif found:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.core import ParameterSource
 
+from schematic import api
 from schematic.cli.diagnostics import run_errors, settle
 from schematic.cli.options import FILE, json_option, load, model_option, with_option
 from schematic.core.diagnostics import Report
@@ -89,6 +90,8 @@ def train(
         outcome = begin(file, model, restate, out or fresh(file.stem), Settings(**options, tune=not no_tune))
     failed = int(outcome.reason == "not finite")
     if int(os.environ.get("RANK", "0")) == 0:
+        with run_errors():
+            api.report(outcome.run.path)
         click.echo(json.dumps(summary(outcome)) if as_json else outcome.message)
     if "WORLD_SIZE" in os.environ:
         leave(failed)

@@ -34,6 +34,9 @@ figure { margin: 1rem 0; overflow-x: auto } figure > svg { max-width: 100%; heig
 .next { border-left: 2px solid var(--line); padding-left: 1rem; margin: 1rem 0 }
 .reason { color: var(--soft); font-size: .9rem } .reason b { color: var(--ink); font-weight: 600 }
 .result { background: var(--card); padding: .5rem 1rem; border-radius: .5rem }
+figure img { max-width: 100%; height: auto } figcaption { color: var(--soft); font-size: .8rem }
+.row { display: flex; flex-wrap: wrap; gap: 1rem } .row figure { margin: 0; width: calc(25% - .75rem) }
+pre { background: var(--card); padding: .75rem 1rem; border-radius: .5rem; overflow-x: auto; white-space: pre-wrap }
 ul { margin: .25rem 0; font-size: .9rem } table { border-collapse: collapse; width: 100%; font-size: .9rem }
 th, td { text-align: left; vertical-align: top; padding: .5rem .75rem .5rem 0; border-top: 1px solid var(--line) }
 .mathml { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap }
@@ -75,17 +78,34 @@ class Glyphs:
 
 def derivation_html(model: AnyModel, objectives: Sequence[Objective]) -> str:
     """The whole derivation as one page that needs nothing else."""
-    glyphs, bold = Glyphs(), vectors(model)
-    body = [f"<h1>{escape(model.name)}</h1>", f"<figure>{svg(model)}</figure>"]
+    glyphs = Glyphs()
+    body = [f"<h1>{escape(model.name)}</h1>", f"<figure>{svg(model)}</figure>", *sections(model, objectives, glyphs)]
+    return page(f"{model.name}: objectives", [glyphs.symbols, *body])
+
+
+def sections(model: AnyModel, objectives: Sequence[Objective], glyphs: Glyphs) -> list[str]:
+    """Each objective with its steps, what the model assumes, and the table of updates."""
+    body, bold = list[str](), vectors(model)
     for number, objective in enumerate(objectives, 1):
         body += _objective(glyphs, number, objective, bold)
     if found := logs(model):
         body += ["<h2>The model assumes</h2>", _list(t + (f" ({s})" if s else "") for t, s in found)]
-    body += ["<h2>Updates, in the order of a training step</h2>", _table(glyphs, updates(model, objectives), bold)]
-    name = f"{escape(model.name)}: objectives"
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{name}</title>'
+    table = _table(glyphs, updates(model, objectives), bold)
+    return [*body, "<h2>Updates, in the order of a training step</h2>", table]
+
+
+def page(title: str, body: Iterable[str]) -> str:
+    """An HTML page in the one style."""
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
     start = ["<!doctype html>", f'<html lang="en"><head>{head}<style>', STYLE, "</style></head><body>"]
-    return "\n".join([*start, glyphs.symbols, *body, "</body></html>", ""])
+    return "\n".join([*start, *body, "</body></html>", ""])
+
+
+def objective_html(glyphs: Glyphs, objective: Objective, bold: frozenset[str]) -> str:
+    """What the groups maximize, unfolded, without the steps that lead to it."""
+    groups = objective.groups
+    loss = glyphs.formula(rf"\max_{{{','.join(map(name_latex, groups))}}} {loss_latex(groups)} =")
+    return loss + _term(glyphs, objective.term, bold)
 
 
 def _objective(glyphs: Glyphs, number: int, objective: Objective, bold: frozenset[str]) -> list[str]:

@@ -7,6 +7,7 @@ samples.png          a grid of samples; samples.npz where nothing is an image, s
 reconstructions.png  records, each above what inference and generation bring back of it
 predictions.png      records in a column for each class that they are taken for
 figures.json         what `schematic evaluate` found
+traversal-z.png      what changes along each direction of a code z; interpolation.png   what lies between two codes
 samples/             grids of samples from the same noise, as training goes on
 tensorboard/         objectives and samples for TensorBoard, where they were asked for
 checkpoints/         the last KEEP of them: parameters, optimizers, data order, random states, step
@@ -161,6 +162,9 @@ FILES = (
     "curves.svg",
     "samples*.png",
     "samples/*.png",
+    "traversal-*.png",
+    "interpolation.png",
+    "report.html",
     "tensorboard/events*",
     "samples.npz",
     "reconstructions*.png",

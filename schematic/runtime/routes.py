@@ -112,6 +112,16 @@ def round_trips(model: AnyModel) -> tuple[Route, ...]:
     return tuple(route for route in found if route is not None)
 
 
+def generations(model: AnyModel) -> tuple[Route, ...]:
+    """A route to every empirical variable but labels from the variables with a prior; conditions are read, too."""
+    graph = together(model)
+    empirical = {v.name: v for v in graph.variables if v.data is not None}
+    codes = {v.name for v in graph.variables if v.prior is not None and v.data is None}
+    wanted = [v for v in empirical.values() if v.type.kind != "category"]
+    found = (_route(graph, v, codes, empirical.keys() - {v.name}) for v in wanted)
+    return tuple(route for route in found if route is not None)
+
+
 def _route(graph: Model, target: Variable, start: Collection[str], spare: Collection[str]) -> Route | None:
     """The route into a variable along one of its factors that meets a start."""
     goal = _Search(graph, frozenset(start), frozenset(spare))
@@ -169,7 +179,7 @@ def follow(program: Program, route: Route, records: Mapping[str, Tensor]) -> Val
     n = len(next(iter(records.values())))
     values = {v.name: records[v.name] for v in route.reads}
     like = next(iter(values.values()))
-    values |= {v.name: _prior(v, n, like) for v in route.drawn}
+    values |= {v.name: prior(v, n, like) for v in route.drawn}
     for f in route.factors:
         call = getattr(program, f.attribute)
         given = [values[p] for p in parents(route.graph, f)]
@@ -196,7 +206,7 @@ def _value(made: Any, kind: str) -> Tensor:
             return mean
 
 
-def _prior(v: Variable, n: int, like: Tensor) -> Tensor:
+def prior(v: Variable, n: int, like: Tensor) -> Tensor:
     """n draws (n, *event) of an explicit prior."""
     shape = (n, *v.type.shape)
     match v.prior:

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from schematic.graph.model import Train
-from schematic.runtime import checkpoint, faults, folder, metrics, samples
+from schematic.runtime import checkpoint, faults, folder, latent, metrics, samples
 from schematic.runtime.checkpoint import State
 from schematic.runtime.errors import RunError
 from schematic.runtime.folder import Run
@@ -18,6 +18,7 @@ from schematic.runtime.interrupt import Interrupt
 from schematic.runtime.prepare import Plan, Settings, prepare
 from schematic.runtime.program import digest
 from schematic.runtime.progress import Bar
+from schematic.runtime.routes import spec
 from schematic.runtime.state import restore
 from schematic.runtime.step import anneal, average, step
 from schematic.runtime.watch import Watch
@@ -112,6 +113,12 @@ def carry_out(plan: Plan, run: Run, state: State | None, progress: bool) -> Outc
     return outcome
 
 
+def walks(plan: Plan, run: Run) -> Mapping[str, bytes]:
+    """Pictures of the code, where the run has a model with one."""
+    model, batch = spec(run), samples.records(plan.sets, 2 * latent.ROWS, samples.device_of(plan.shown))
+    return latent.pictures(plan.shown, model, batch, plan.settings.seed) if model else {}
+
+
 def loop(plan: Plan, run: Run, state: State | None, progress: bool) -> Outcome:
     """The steps from a state on; every LOG_EVERY of them something is read back, written and shown."""
     trainer, fault, start = plan.trainer, "", restore(plan, state) if state else 0
@@ -141,7 +148,9 @@ def finish(plan: Plan, run: Run, outcome: Outcome) -> None:
     """Samples, curves and weights, of the last good checkpoint; the main process's work."""
     state, config = run.load(), run.config
     plan.shown.load_state_dict(checkpoint.weights(state))
-    samples.write(run, plan.shown, plan.sets, int(config["seed"]))
+    samples.write(run, plan.shown, plan.sets, plan.settings.seed)
+    for name, picture in walks(plan, run).items():
+        folder.write(run / f"{name}.png", picture)
     metrics.draw(run, plan.program.UPDATES, str(config["model"]))
     about = {"model": config["model"], "step": state["step"], "program_sha256": config["program_sha256"]}
     folder.write(run / "weights.safetensors", checkpoint.safetensors_of(state, about))
