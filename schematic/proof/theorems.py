@@ -17,7 +17,8 @@ from schematic.core.diagnostics import Report, SchematicError
 from schematic.graph.algebra import swap, swap_arrows
 from schematic.graph.model import AnyModel, Factor, Model
 from schematic.proof.claims import Array, Case, Game, apart, by_loops, game
-from schematic.proof.second_reading import Config, SecondReading, Source
+from schematic.proof.second_reading import SecondReading
+from schematic.proof.second_words import Config, Source
 
 # --- Eq. 16 ---------------------------------------------------------------------------------------------------
 

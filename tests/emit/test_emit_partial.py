@@ -61,9 +61,10 @@ def still(p: Any, value: Tensor, *groups: str) -> None:
 def known(p: Any, x: Tensor, t: Tensor, z: Tensor) -> Tensor:
     """log p(x | z, t) - KL(q(z | x, t), p(z)) of one record."""
     logits = p.p_theta(z, t).base_dist.logits
-    log_p = (x * logits - torch.nn.functional.softplus(logits)).sum(-1)
-    q = p.q_eta(x, t).base_dist
-    return log_p - 0.5 * (q.loc**2 + q.scale**2 - 1 - 2 * q.scale.log()).sum(-1)
+    log_p: Tensor = (x * logits - torch.nn.functional.softplus(logits)).sum(-1)
+    q: Any = p.q_eta(x, t).base_dist
+    kl: Tensor = 0.5 * (q.loc**2 + q.scale**2 - 1 - 2 * q.scale.log()).sum(-1)
+    return log_p - kl
 
 
 def of_records(p: Any, draw: dict[str, Tensor], seen: list[bool]) -> Tensor:

@@ -14,7 +14,8 @@ from random_models import sizes
 from schematic.graph.model import Factor, Model
 from schematic.proof.claims import by_loops
 from schematic.proof.finite import random_tables
-from schematic.proof.second_reading import SecondReading, Source
+from schematic.proof.second_reading import SecondReading
+from schematic.proof.second_words import Source
 
 
 @dataclass(frozen=True)
