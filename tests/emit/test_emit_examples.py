@@ -413,6 +413,6 @@ def zero(a: Tensor | None, b: Tensor | None) -> Tensor:
 
 
 def receives(name: str, update: str, group: str) -> bool:
-    """A discriminator's parameters are in the way of what fools it, and are not moved; nothing else leaks. They are held
-    where it weighs, and where the update moves a trunk that it shares."""
+    """A discriminator's parameters are in the way of what fools it, and are not moved; nothing else leaks. They are
+    held where it weighs, and where the update moves a trunk that it shares."""
     return update != "phi" and group == "phi" and name not in ("aavae", "aacvae", "infogan_code")
