@@ -1,0 +1,1 @@
+"""Training steps as people write them, for the comparison of `benchmarks.speed`."""
