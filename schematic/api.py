@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from schematic.calculus.terms import Derivation, Term
 from schematic.calculus.terms import Objective as Derived
@@ -224,13 +224,12 @@ def train(
     steps: int | None = None,
     batch: int | None = None,
     seed: int = 0,
-    labels: str = "",
-    binarize: str = "",
+    **more: Any,
 ) -> Outcome:
     """Compiles the model and trains it into the run folder `out`; what is given overrides its `train` block.
 
-    `labels`, "1%" or "600", says in how many training records `partial` fields are observed; `binarize`, "fixed" or
-    "dynamic", draws bits from grey values.
+    `more` are the other options of the command line by their names, `labels="1%"`, `precision="bf16"`, `shard=True`:
+    fields of `schematic.runtime.prepare.Settings`.
 
     Raises: SchematicError where the model does not compile, RunError where data, device or settings do not fit.
     """
@@ -239,7 +238,7 @@ def train(
     from schematic.runtime import train as runtime
     from schematic.runtime.prepare import Settings
 
-    settings = Settings(data, device, epochs, steps, batch, seed, labels=labels, binarize=binarize)
+    settings = Settings(data, device, epochs, steps, batch, seed, **more)
     picture, block = svg(model.drawn), optimizers.settings(model.drawn)
     return runtime.train(program, out=Path(out), spec=str(model), drawing=picture, block=block, settings=settings)
 
