@@ -105,6 +105,8 @@ def called(value: Any, name: str) -> Callable[..., Any]:
         except (ImportError, AttributeError) as e:
             raise Wrong(f"`{value}` for {name} is not there: {e}") from e
         value = found
+    if value is ...:
+        raise Wrong(f"{name} is still a gap", "put your net, or your function, there")
     if not callable(value):
         raise Wrong(f"what stands for {name} cannot be called: {type(value).__name__}")
     found = value

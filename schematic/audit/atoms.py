@@ -45,6 +45,7 @@ COSTS = {
     "part": 1.2,  # a part of the KL of two Normals
     "output": 1.0,  # the net's second output read in another way
     "cut": 1.0,  # a value passes no gradient
+    "still": 1.0,  # the mean in place of a draw
     "attached": 0.8,  # what passes no gradient passes it
     "points": 1.0,  # a slope taken elsewhere
     "slope": 1.0,  # another penalty on the slope
@@ -81,6 +82,7 @@ class Program:
     module: dict[str, Any]
     updates: Sequence[Data]
     restates: str = ""
+    still: Draw | None = None  # what is drawn without noise
 
     @property
     def factors(self) -> dict[str, Wrapped]:
@@ -161,6 +163,10 @@ def applied(program: Program, draw: Draw, change: Change) -> Iterator[Draw]:
             case "cut":
                 branch, _, value = change.of.rpartition("/")
                 draw = {**draw, branch: {**draw[branch], value: draw[branch][value].detach()}}
+            case "still":
+                branch, _, value = change.of.rpartition("/")
+                assert program.still is not None
+                draw = {**draw, branch: {**draw[branch], value: program.still[branch][value]}}
             case "attached":
                 stack.enter_context(Attached())
             case "points":
@@ -217,17 +223,21 @@ def _slope(critic: Any, points: tuple[Tensor, ...]) -> list[Tensor]:
 
 
 def _norm(gradients: list[Tensor]) -> Tensor:
-    return (torch.cat([g.reshape(len(g), -1) for g in gradients], 1).square().sum(1) + 1e-12).sqrt()
+    return torch.cat([g.reshape(len(g), -1) for g in gradients], 1).norm(dim=1)
+
+
+def _penalty(gradient_of: Callable[[list[Tensor]], Tensor]) -> Callable[..., Tensor]:
+    return lambda critic, *points: -gradient_of(_slope(critic, points))
 
 
 SLOPES: dict[str, Callable[..., Tensor]] = {
-    "one-sided": lambda critic, *x: -(_norm(_slope(critic, x)) - 1).clamp_min(0).square(),
-    "around 0": lambda critic, *x: -_norm(_slope(critic, x)).square(),
-    "not squared": lambda critic, *x: -(_norm(_slope(critic, x)) - 1),
-    "first axis": lambda critic, *x: -((_slope(critic, x)[0].square().sum(1) + 1e-12).sqrt() - 1).square().reshape(
-        len(x[0]), -1).mean(1),
-    "whole batch": lambda critic, *x: -((_norm(_slope(critic, x)).square().sum()).sqrt() - 1).square().reshape(1),
-}  # fmt: skip
+    "one-sided": _penalty(lambda g: (_norm(g) - 1).clamp_min(0).square()),
+    "around 0": _penalty(lambda g: _norm(g).square()),
+    "not squared": _penalty(lambda g: _norm(g) - 1),
+    "norm over the first axis alone": _penalty(lambda g: (g[0].norm(dim=1) - 1).square()),
+    "norm over the whole batch": _penalty(lambda g: (torch.cat([x.flatten() for x in g]).norm() - 1).square()),
+}
+"""Other penalties on a slope than that on its distance from 1, one a record."""
 
 WEIGHTS: dict[str, Callable[[Tensor], Tensor]] = {
     "attached": lambda w: (w.softmax(0) * w).sum(0),
@@ -296,6 +306,7 @@ def _of_divergences(program: Program, terms: Sequence[Data]) -> Iterator[Any]:
         here: Callable[[Data], bool] = lambda s, name=t["name"]: s["name"] == name  # noqa: E731
         value = f"{t['branch']}/{t['drawn']}"
         yield (Change("sampled", value),), here
+        yield (Change("cut", value), Change("sampled", value)), here
         yield (Change("halves", value, "f"),), here
         yield (Change("halves", value, "g"),), here
         yield (Change("reversed"),), here
@@ -311,6 +322,8 @@ def _of_gradients(program: Program, draw: Draw) -> Iterator[Any]:
             if value.requires_grad:
                 reads: Callable[[Data], bool] = lambda t, b=branch: t["branch"] == b  # noqa: E731
                 yield (Change("cut", f"{branch}/{name}"),), reads
+                if program.still is not None and not torch.equal(value, program.still[branch][name]):
+                    yield (Change("still", f"{branch}/{name}"),), reads
     if "log_mean" in program.module:
         yield from (((Change("weights", "", w),), lambda t: t["kind"] == "log_mean") for w in WEIGHTS)
 

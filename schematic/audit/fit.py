@@ -5,9 +5,8 @@ All is float64, and so an explanation is exact or none: its residual is below `E
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 
 EXACT = 1e-6
+ROUGH = 1e-7  # of the square of a norm: what is looked at more closely
 
 
 @dataclass(frozen=True)
@@ -68,18 +68,44 @@ def independent(columns: Sequence[Column]) -> list[Column]:
 
 
 def explain(target: Vector, own: Sequence[Column], others: Sequence[Column], most: int = 2) -> Fit | None:
-    """The cheapest exact explanation: the model's own terms, some of them, or with up to `most` other columns."""
-    for chosen in choices(own, others, most):
-        fit = solve(target, chosen)
-        if fit.exact:
-            return fit
+    """The cheapest exact explanation: by the model's own terms, or with up to `most` (0 to 2) other columns."""
+    plain = solve(target, own)
+    if plain.exact or not others or most == 0:
+        return plain if plain.exact else None
+    left, rest = without(target, own), [without(c.vector, own) for c in others]
+    matrix = np.stack([r / (np.linalg.norm(r) or 1.0) for r in rest], 1)
+    onto, gram = matrix.T @ (left / (np.linalg.norm(left) or 1.0)), matrix.T @ matrix
+    for size in range(1, most + 1):
+        fits = [(solve(target, (*own, *(others[i] for i in c))), c) for c in promising(onto, gram, size)]
+        exact = [(terms(f), sum(others[i].cost for i in c), c, f) for f, c in fits if f.exact]
+        if exact:
+            return min(exact, key=lambda e: e[:3])[3]
     return None
 
 
-def choices(own: Sequence[Column], others: Sequence[Column], most: int) -> Iterator[tuple[Column, ...]]:
-    """Sets of columns, the cheapest first within a size: all of the model's own, then with others beside them."""
-    yield tuple(own)
-    for size in range(1, most + 1):
-        sets = sorted(combinations(others, size), key=lambda s: sum(c.cost for c in s))
-        for chosen in sets:
-            yield (*own, *chosen)
+def terms(fit: Fit) -> int:
+    """How many columns a fit makes use of."""
+    largest = max((abs(c) for c in fit.coefficients), default=0.0)
+    return sum(abs(c) > EXACT * largest for c in fit.coefficients)
+
+
+def without(vector: Vector, own: Sequence[Column]) -> Vector:
+    """What the columns leave of a vector."""
+    if not own:
+        return vector
+    matrix = np.stack([c.vector / (np.linalg.norm(c.vector) or 1.0) for c in own], 1)
+    found = np.linalg.lstsq(matrix, vector, rcond=1e-9)[0]
+    rest: Vector = vector - matrix @ found
+    return rest
+
+
+def promising(onto: Vector, gram: NDArray[np.float64], size: int) -> list[tuple[int, ...]]:
+    """The sets of unit columns that leave next to nothing of a unit vector, given its products with them and theirs."""
+    if size == 1:
+        return [(int(i),) for i in np.flatnonzero(1 - onto**2 < ROUGH)]
+    determinant = 1 - gram**2
+    a, b = onto[:, None], onto[None, :]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        left = 1 - (a**2 + b**2 - 2 * a * b * gram) / determinant
+    pairs = np.argwhere((left < ROUGH) & (determinant > ROUGH))
+    return [(int(i), int(j)) for i, j in pairs if i < j]

@@ -55,9 +55,9 @@ class Explanation:
         return tuple(dict.fromkeys(k for found in self.coefficients.values() for k in found))
 
 
-def explained(trials: Sequence[Trial], update: int, mask: Vector) -> Explanation | None:
+def explained(trials: Sequence[Trial], update: int, mask: Vector, deep: bool = True) -> Explanation | None:
     """The cheapest explanation of an update over all trials: of all that moves it in a step, or, where it is moved
-    several times, of the last. None where there is none."""
+    several times, of the last. None where there is none; unless `deep` only the model's own terms are tried."""
     ways = [trials]
     lasts = [m.last for t in trials if (m := t.moved[update]) is not None and m.last is not None]
     if len(lasts) == len(trials):
@@ -66,7 +66,7 @@ def explained(trials: Sequence[Trial], update: int, mask: Vector) -> Explanation
     for way in ways:
         if (found := _derived(way, update, mask)) is not None:
             return found
-    others = [e for way in ways if (e := _varied(way, update, mask)) is not None]
+    others = [e for way in ways if deep and (e := _varied(way, update, mask)) is not None]
     return min(others, key=lambda e: e.cost, default=None)
 
 

@@ -79,16 +79,16 @@ class Parameters:
         by_id = {id(t): i for i, t in enumerate(self.tensors)}
         return frozenset(by_id[id(t)] for t in tensors if id(t) in by_id)
 
-    def shake(self, seed: int) -> None:
-        """Random weights, in the size that keeps signals: nothing learned, nothing special."""
+    def shake(self, seed: int, gain: float = 1.4) -> None:
+        """Random weights, in a size that keeps signals: nothing learned, nothing special."""
         draw = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for t in self.tensors:
                 noise = torch.randn(t.shape, generator=draw, dtype=t.dtype)
                 if t.dim() > 1:
-                    t.copy_(noise * 1.2 / sqrt(max(1, t[0].numel())))
+                    t.copy_(noise * gain / sqrt(max(1, t[0].numel())))
                 else:
-                    t.copy_(t.clamp(-1, 1).round() + 0.2 * noise)
+                    t.copy_(t.clamp(-1, 1).round() + 0.3 * noise)
 
 
 def _signs(t: Tensor, draw: torch.Generator) -> Tensor:

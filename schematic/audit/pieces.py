@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,32 +27,48 @@ class Piece:
 
 
 def pieces(loss: Tensor, parameters: Parameters, stage: Stage) -> list[Piece]:
-    """The summands of a loss, in the order in which autograd meets them. They add up to the loss, but for constants."""
+    """The summands of a loss, in the order in which autograd meets them. They add up to the loss, but for constants.
+
+    It is taken apart as far as it is linear, down to tensors, else down to numbers: where a part is made of another
+    one, their gradients would count what they share twice, and so the sum of all is held against the whole.
+    """
     if loss.grad_fn is None:
         return []
+    whole = parameters.gradient(loss)
+    for inside in (True, False):
+        leaves = _cut(loss, stage, inside)
+        if leaves is None:
+            continue
+        weights = torch.autograd.grad(loss, list(leaves.values()), retain_graph=True, allow_unused=True)
+        found = [
+            Piece(parameters.gradient(v, w), stage.lines[n][1] if n in stage.lines else None)
+            for (n, v), w in zip(leaves.items(), weights, strict=True)
+            if w is not None
+        ]
+        if np.allclose(sum((p.gradient for p in found), np.zeros_like(whole)), whole, rtol=1e-8, atol=1e-12):
+            return found
+    return [Piece(whole, stage.lines[loss.grad_fn][1] if loss.grad_fn in stage.lines else None)]
+
+
+def _cut(loss: Tensor, stage: Stage, inside: bool) -> dict[Any, Tensor] | None:
+    """The values of which the loss is a linear function, by their nodes; unless `inside`, numbers alone."""
+    known = {**{n: v for n, (v, _) in stage.lines.items() if inside or v.numel() == 1}, loss.grad_fn: loss}
     leaves: dict[Any, Tensor] = {}
     pending, seen = [loss.grad_fn], set()
-    known = {**{n: v for n, (v, _) in stage.lines.items()}, loss.grad_fn: loss}
     while pending:
         node = pending.pop()
         if node in seen:
             continue
         seen.add(node)
         below = [n for n, _ in node.next_functions if n is not None]
-        open_ = linear(node) and all(n in known or linear(n) for n in below) and below
-        if open_ and "AccumulateGrad" not in {n.name() for n in below}:
+        opened = below and linear(node) and all(n in known or (inside and linear(n)) for n in below)
+        if opened and "AccumulateGrad" not in {n.name() for n in below}:
             pending.extend(reversed(below))
         elif node in known:
             leaves[node] = known[node]
         else:
-            return [Piece(parameters.gradient(loss), stage.lines.get(loss.grad_fn, (loss, None))[1])]
-    tensors = list(leaves.values())
-    weights = torch.autograd.grad(loss, tensors, retain_graph=True, allow_unused=True)
-    return [
-        Piece(parameters.gradient(v, w), stage.lines[n][1] if n in stage.lines else None)
-        for (n, v), w in zip(leaves.items(), weights, strict=True)
-        if w is not None
-    ]
+            return None
+    return leaves
 
 
 def linear(node: Any) -> bool:

@@ -128,6 +128,7 @@ def term(planned: Plan, t: Term) -> Data:
     return {
         "name": t.name,
         "kind": kinds[type(t.atom)],
+        "form": t.atom.form if isinstance(t.atom, Critic) else None,
         "scale": float(t.scale),
         "branch": t.branch,
         "factor": names.get(t.left.density.factor or ""),

@@ -45,12 +45,13 @@ class Finding:
     differences: list[Difference] = field(default_factory=list)
 
 
-def findings(asked: Data, theirs: Theirs, trials: Sequence[Trial]) -> Data:
-    """The answer: a finding for each update, and the order of the optimizers' steps."""
+def findings(asked: Data, theirs: Theirs, trials: Sequence[Trial], deep: bool = True) -> Data:
+    """The answer: a finding for each update, and the order of the optimizers' steps; unless `deep`, what is no
+    combination of the derived terms is not explained further."""
     count = len(asked["updates"])
     silent = [without_gradient(theirs, trials, u) for u in range(count)]
     masks = [mask_of(theirs, trials[0].moved[u], silent[u]) for u in range(count)]
-    known = [explained(trials, u, m) if m is not None and np.any(m) else None for u, m in enumerate(masks)]
+    known = [explained(trials, u, m, deep) if m is not None and np.any(m) else None for u, m in enumerate(masks)]
     found = [update(asked, theirs, trials, u, masks[u], known, silent[u]) for u in range(count)]
     return {"findings": [asdict(f) for f in found], "order": order(theirs, trials[0])}
 
@@ -137,6 +138,9 @@ def told(asked: Data, trials: Sequence[Trial], u: int, found: Explanation, findi
     own = trials[0].own(u, found.way)
     reached = [k for k, v in own.items() if k.update == u and np.any(v.gradient[mask > 0])]
     stray_ = {k for k in found.keys if k.update != u and not k.changes and (k.update, found.lines.get(k)) in elsewhere}
+    for v in {k.update for k in found.keys if k.update != u}:  # all that is there is the objective of another update
+        derived = {k for k, x in own.items() if k.update == v and np.any(x.gradient[mask > 0])}
+        stray_ |= derived if derived == set(found.keys) else set()
     made, loose = slots(asked, u, found, reached, stray_)
     reference = chosen(made, asked["variables"])
     finding.factor = next(iter(reference.values()))

@@ -8,7 +8,7 @@ from typing import Any
 
 from schematic.audit.atoms import Change, Key
 from schematic.audit.naming import Sizes, named, near, said
-from schematic.audit.slots import Slot, bare
+from schematic.audit.slots import Slot, bare, facts_of
 
 Data = dict[str, Any]
 
@@ -64,19 +64,21 @@ def replaced(s: Slot, key: Key, coefficient: Sizes, reference: Sizes, asked: Dat
         return Words("weights", f"the logs of the importance weights are averaged, without the log of their mean: {name}",
                      "take logsumexp over the samples, minus log k, then the mean over the batch")  # fmt: skip
     if "restated" in changes:
-        return _divergence(name, changes, value)
+        return _divergence(name, changes, value, facts_of(asked, key)["form"])
     if "squash" in changes:
         judged = asked["factors"][changes["squash"].of]["adversarial"]
         whose = "the discriminator's" if judged else "the net's"
         return Words("squashed", f"a sigmoid is applied twice in {name}: {whose} output is a probability already",
                      "use BCELoss on probabilities, or BCEWithLogitsLoss on logits")  # fmt: skip
+    if "cut" in changes:
+        return _done(s, name, changes["cut"], value, asked)
     if "flip" in changes or (not key.changes and key.update != s.key.update):
         return _flipped(s, value, r, coefficient)
     return _done(s, name, key.changes[-1], value, asked)
 
 
-def _divergence(name: str, changes: dict[str, Change], value: float) -> Words:
-    to = changes["restated"].to
+def _divergence(name: str, changes: dict[str, Change], value: float, form: str | None) -> Words:
+    to = "wasserstein" if form == "linear" else changes["restated"].to
     on = " of the probability" if "squash" in changes else ""
     label = ", with the other domain's label" if "flip" in changes else ""
     if to == "least_squares":
@@ -121,6 +123,10 @@ def _done(s: Slot, name: str, c: Change, value: float, asked: Data) -> Words:
         case "cut":
             return Words("detached", f"{c.of.rpartition('/')[2]} passes no gradient in {name}, and it must",
                          "remove `.detach()`, `no_grad` or `.data` there")  # fmt: skip
+        case "still":
+            value_ = c.of.rpartition("/")[2]
+            return Words("noiseless", f"{value_} is the mean of its distribution in {name}, not a draw from it",
+                         "draw it: mean + std * randn_like(std)")  # fmt: skip
         case "attached":
             return Words("attached", f"{name} passes gradient through what must stand still", "add `.detach()`")
         case "points":

@@ -14,19 +14,20 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import nn
 
 from schematic.audit import adapter as adapters
-from schematic.audit import lightning
+from schematic.audit import discover, lightning
 from schematic.audit.adapter import Adapter, Wrong
 from schematic.audit.atoms import Draw, Key, Program, Value, all_atoms, load, own
 from schematic.audit.factors import OUTPUTS, SPREADS, Misfit, Read, Wrapped, fits, split
 from schematic.audit.judging import Trial
 from schematic.audit.parameters import Parameters, modules_of
-from schematic.audit.randomness import Drawn, Replay, Share, shares
+from schematic.audit.randomness import Asked, Drawn, Replay, Share, shares
 from schematic.audit.running import Call, Moved, Records, Theirs, records
 from schematic.audit.stage import Stage, Step, on, set_up
 from schematic.audit.verdicts import findings
@@ -35,6 +36,8 @@ Data = dict[str, Any]
 
 OPEN = {"output", "extra", "parts", "detached"}  # what another reading of a net may explain better
 SHAKES = 8  # random weights under which a net's output is looked at
+GAINS = (2.0, 1.4, 1.0, 0.7, 0.5, 0.35)  # of random weights, the first that does
+LARGE = 14.0  # logits beyond which a probability has too few digits
 SIZES = (5, 5, 7)  # the batches of the trials: two alike, one that tells sums over the batch from means
 
 
@@ -42,7 +45,7 @@ def main(question: Path, answer: Path) -> None:
     """Answers one question. Never raises: what goes wrong is the answer."""
     asked = json.loads(question.read_text())
     try:
-        found = audit(asked)
+        found = initial(asked) if asked["task"] == "init" else audit(asked)
     except Wrong as e:
         found = {"error": e.message, "help": e.help}
     except Misfit as e:
@@ -62,44 +65,80 @@ def raised(e: BaseException, folder: Path) -> Data:
     return {"internal": text, "traceback": "".join(traceback.format_exception(e))}
 
 
-def audit(asked: Data) -> Data:
-    """The findings for every update of the model."""
+def staged(asked: Data) -> tuple[Stage, ModuleType]:
+    """The stage, and the user's file, run on it."""
     losses = Path(asked["losses"])
+    own_files = {asked["adapter"]} if asked.get("adapter") else set()
     folder = str(losses.parent)
-    own_files = {str(Path(asked["adapter"]))} if asked.get("adapter") else set()
     stage = Stage(lambda name: name.startswith(folder) and name not in own_files - {str(losses)})
     set_up(stage)
     lightning.install()
     torch.manual_seed(asked["seed"])
     with on(stage):
-        module = adapters.load(losses)
+        return stage, adapters.load(losses)
+
+
+def audit(asked: Data) -> Data:
+    """The findings for every update of the model."""
+    stage, module = staged(asked)
+    with on(stage):
         said = adapters.load(Path(asked["adapter"])) if asked.get("adapter") else module
-        adapter = adapters.read(vars(said), asked)
+    return judged(asked, adapters.read(vars(said), asked), stage)
+
+
+def judged(asked: Data, adapter: Adapter, stage: Stage, deep: bool = True) -> Data:
+    """The findings under an adapter."""
+    with on(stage):
         step = lightning.step_of(adapter.step)
     theirs, programs = prepared(asked, adapter, step, stage)
     sizes = SIZES if adapter.batch is None else (adapter.batch,) * 2
     runs = [run(theirs, programs[0], asked, n, asked["seed"] * 1000 + i) for i, n in enumerate(sizes)]
-    return best(asked, adapter, theirs, programs, runs)
+    return best(asked, adapter, theirs, programs, runs, deep)
 
 
-def best(asked: Data, adapter: Adapter, theirs: Theirs, programs: Sequence[Program], runs: Sequence[Run]) -> Data:
+def initial(asked: Data) -> Data:
+    """An adapter for the user's file, as far as running it tells."""
+    stage, module = staged(asked)
+    with on(stage):
+        found = discover.objects(module)
+    for f in found:
+        f.value.double().train()
+    given = records(asked, SIZES[0], asked["seed"])
+    with on(stage):
+        nets = {a: discover.fitting(asked, a, found, given) for a in asked["factors"]}
+    losses, steps = discover.functions(asked, module, Adapter({}), given, stage)
+    options = discover.choices(asked, nets, losses, steps)
+
+    def weigh(c: discover.Choice) -> int:
+        factors = {a: f.value for a, f in c.factors.items()}
+        held = {tuple(k.split(", ")): f.value for k, f in c.losses.items()}
+        return weight(judged(asked, Adapter(factors, losses=held, step=c.step.value if c.step else None), stage, False))
+
+    whole = [o for o in options if len(o.factors) == len(asked["factors"]) and (o.losses or o.step)]
+    choice, open_ = discover.chosen(asked, whole, weigh) if whole else (options[0], False)
+    return {"adapter": discover.written(asked, Path(asked["losses"]).stem, choice, open_, nets)}
+
+
+def best(asked: Data, adapter: Adapter, theirs: Theirs, programs: Sequence[Program], runs: Sequence[Run],
+         deep: bool) -> Data:  # fmt: skip
     """The findings under the reading of the nets' outputs that leaves the least to say; what is equal settles it."""
     open_ = [w for a, w in programs[0].factors.items() if a not in adapter.outputs and w.read.output in SPREADS]
     found: list[tuple[int, Data]] = []
     for reading in product(SPREADS, repeat=len(open_)):
         for w, output in zip(open_, reading, strict=True):
             w.read = Read(output)
-        answer = findings(asked, theirs, [trial(theirs, programs, r) for r in runs])
-        found.append((weight(answer), answer))
-        if not any(f["verdict"] == "unexplained" or {d["kind"] for d in f["differences"]} & OPEN for f in answer["findings"]):
+        answer = findings(asked, theirs, [trial(theirs, programs, r) for r in runs], deep)
+        read = {w.facts["name"]: w.read.output for w in programs[0].factors.values()}
+        found.append((weight(answer), {**answer, "read": read}))
+        if not any({d["kind"] for d in f["differences"]} & {*OPEN, "unexplained"} for f in answer["findings"]):
             break
-    least = min(found, key=lambda f: f[0])[1]
-    return {**least, "read": {w.facts["name"]: w.read.output for w in programs[0].factors.values()}}
+    return min(found, key=lambda f: f[0])[1]
 
 
 def weight(answer: Data) -> int:
     """How much there is to say against their code."""
-    return sum(len(f["differences"]) + 10 * (f["verdict"] == "unexplained") for f in answer["findings"])
+    said = [d["kind"] for f in answer["findings"] for d in f["differences"]]
+    return sum(3 if kind in OPEN else 10 if kind == "unexplained" else 1 for kind in said)
 
 
 def prepared(asked: Data, adapter: Adapter, step: Any, stage: Stage) -> tuple[Theirs, list[Program]]:
@@ -183,32 +222,56 @@ class Run:
     weights: tuple[torch.Tensor, ...]
     moved: Sequence[Moved | None]
     steps: Sequence[Step]
+    asked: Sequence[Asked]
     ways: Sequence[Sequence[Share]]
 
 
 def run(theirs: Theirs, program: Program, asked: Data, size: int, seed: int) -> Run:
     """One run of theirs at random weights and data."""
+    given = records(asked, size, seed)
     for t in theirs.parameters.tensors:
         t.requires_grad_()
-    theirs.parameters.shake(seed)
+    shaken(theirs, program, seed, given)
     weights = tuple(t.detach().clone() for t in theirs.parameters.tensors)
-    given = records(asked, size, seed)
     moved, steps = theirs.run(given, seed)
     with torch.no_grad(), Replay() as replay:
         program.instance.draw(given.batch)
-    return Run(size, seed, given, weights, moved, steps, [shares(replay.asked, _pool(m, given)) for m in moved])
+    ways = [shares(replay.asked, _pool(m, given)) for m in moved]
+    return Run(size, seed, given, weights, moved, steps, replay.asked, ways)
+
+
+def shaken(theirs: Theirs, program: Program, seed: int, given: Records) -> None:
+    """Random weights under which no probability comes so near to 0 or 1 that its logarithm loses digits."""
+    for gain in GAINS[seed % 2 :]:
+        theirs.parameters.shake(seed, gain)
+        with torch.no_grad():
+            draw = program.instance.draw(given.batch)
+            seen = [given.values, *draw.values()]
+            called = [
+                w(*(values[p] for p in w.facts["parents"]))
+                for w in program.factors.values()
+                if w.read.output == "probability"
+                for values in seen
+                if all(p in values for p in w.facts["parents"])
+            ]
+        sizes = [float(getattr(c, "base_dist", c).logits.abs().max()) for c in called if not isinstance(c, torch.Tensor)]
+        if all(size < LARGE for size in sizes):
+            return
 
 
 def trial(theirs: Theirs, programs: Sequence[Program], r: Run) -> Trial:
     """A run beside the program at the same weights, data and draws, as the nets are read now."""
 
-    def draw(update: int, way: int) -> Draw:
+    def draw(update: int, way: int, still: bool = False) -> Draw:
         with torch.no_grad():
             for t, w in zip(theirs.parameters.tensors, r.weights, strict=True):
-                t.copy_(w)
+                if not torch.equal(t, w):  # their code may have written into it
+                    t.copy_(w)
                 t.requires_grad_()
         torch.manual_seed(r.seed)
         shared = r.ways[update][min(way, len(r.ways[update]) - 1)]
+        if still:
+            shared = tuple(torch.zeros(a.shape) if a.kind == "normal" else s for a, s in zip(r.asked, shared, strict=True))
         with Replay(shared):
             found: Draw = programs[0].instance.draw(r.given.batch)
         return found
@@ -219,7 +282,9 @@ def trial(theirs: Theirs, programs: Sequence[Program], r: Run) -> Trial:
 
     @cache
     def atoms_(update: int, way: int) -> dict[Key, Value]:
-        return all_atoms(programs, draw(update, way), theirs.parameters)
+        still = draw(update, way, True)
+        held = [replace(p, still=still) for p in programs]
+        return all_atoms(held, draw(update, way), theirs.parameters)
 
     return Trial(r.size, r.moved, max(map(len, r.ways)), own_, atoms_, r.steps)
 

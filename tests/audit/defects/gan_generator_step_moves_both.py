@@ -1,5 +1,5 @@
 # against gan.sg
-# expect phi wrong-loss; theta equal
+# expect phi accumulated wrong-loss; theta equal
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

@@ -1,5 +1,5 @@
 # against gan.sg
-# expect phi not-moved; theta equal
+# expect phi not-moved; theta accumulated
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

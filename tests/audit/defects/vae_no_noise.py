@@ -1,5 +1,5 @@
 # against vae_direct.sg
-# expect theta,eta unexplained
+# expect theta,eta noiseless
 import torch
 from torch import nn
 from torch.nn import functional as F

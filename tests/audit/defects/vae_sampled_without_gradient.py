@@ -1,5 +1,5 @@
 # against vae_direct.sg
-# expect theta,eta detached
+# expect theta,eta detached detached
 import torch
 import torch.nn as nn
 
