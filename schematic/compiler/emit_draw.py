@@ -16,7 +16,8 @@ from schematic.graph.model import Gradient, Type, Variable
 CATEGORICAL = [
     "def categorical(probs: Tensor, generator: torch.Generator | None) -> Tensor:",
     '    """One-hot samples (*batch, k) by an exponential race, which is the Gumbel argmax."""',
-    "    race = probs.detach() / torch.empty_like(probs).exponential_(generator=generator)",
+    "    uniform = torch.rand(probs.shape, generator=generator, dtype=probs.dtype, device=probs.device)",
+    "    race = probs.detach() / -uniform.log()",
     "    return F.one_hot(race.argmax(-1), probs.shape[-1]).to(probs.dtype)",
 ]
 

@@ -51,7 +51,7 @@ def program() -> Compile:
 
 @pytest.fixture
 def batch() -> Compile:
-    """A program -> a batch for it, categories one-hot, on a device."""
+    """A program -> a batch for it, categories one-hot, on a device; every other record has its partial fields."""
 
     def made(p: Any, n: int = 6, seed: int = 1, device: str = "cpu") -> dict[str, torch.Tensor]:
         g = torch.Generator().manual_seed(seed)
@@ -63,7 +63,7 @@ def batch() -> Compile:
             elif p.TYPES[name] == "binary":
                 value = (value < 0.5).double()
             found[name] = value.to(device)
-        return found
+        return found | {f"{name}_observed": (torch.arange(n) % 2 == 0).to(device) for name in getattr(p, "PARTIAL", ())}
 
     return made
 

@@ -58,6 +58,7 @@ def test_a_step_of_an_emitted_program_reads_nothing_back(name: str) -> None:
         made = program()
         adam = resolve(program.GROUPS, bool(program.ADVERSARIAL), (), ())
         batch = {field: torch.rand(8, *shape) for field, shape in program.FIELDS.items()}
+        batch |= {f"{field}_observed": torch.ones(8) for field in getattr(program, "PARTIAL", ())}
         values = step(init(made, adam, torch.Generator()), iter([batch] * 4)).objectives
     assert set(values) == set(program.GROUPS)
 
