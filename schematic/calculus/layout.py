@@ -86,6 +86,7 @@ ZERO, ONE = Mark("0", "0"), Mark("1", "1")
 SQUARE, LESS = Mark("²", "^{2}"), Mark(" − ", "-")
 GRADIENT, NORM = Mark("‖∇", r"\Vert\nabla "), Mark("‖", r"\Vert ")
 MINIMUM = Mark("min", r"\min")
+GENERATED = Mark(" generated: ", r"\text{ generated}:\,")
 OBSERVED, MISSING = Mark(" observed: ", r"\text{ observed}:\,"), Mark(" missing: ", r"\text{ missing}:\,")
 UNITS = Mark("Σᵢ ", r"\textstyle\sum_{i}")
 
@@ -195,7 +196,7 @@ def _product(term: Term, depth: int) -> Row:
         case KL(left, right):
             return (DIVERGENCE, LEFT, *layout_density(left), PARALLEL, *layout_density(right), RIGHT)
         case Expect(draws, body) if not any(d.shown for d in draws):
-            return _product(body, depth) if isinstance(body, Where) else _bracket(body, depth)
+            return _product(body, depth) if isinstance(body, Where | Expect) else _bracket(body, depth)
         case Expect(draws, body):
             bare = (isinstance(body, Expect) and body.draws) or isinstance(body, Where)
             inside = _product(body, depth) if bare else _bracket(body, depth)
@@ -211,7 +212,8 @@ def _product(term: Term, depth: int) -> Row:
         case Mass(d, body):
             return (*layout_density(d), SPACE, *_product(body, depth))
         case Where(variable, values, _, body) if (name := masked(variable)) is not None:
-            return (OPEN, Name(name), OBSERVED if 1 in values else MISSING, *_sum(body, depth + 1), CLOSE)
+            words = OBSERVED if 1 in values else MISSING if 0 in values else GENERATED
+            return (OPEN, Name(name), words, *_sum(body, depth + 1), CLOSE)
         case Where(variable, values, _, body):
             listed = _listed(tuple((Number(Fraction(v)),) for v in values), Mark(",", ","))
             some: Row = (Mark(" ∈ {", r"\in\{"), *listed, Mark("}", r"\}"))

@@ -27,6 +27,7 @@ from schematic.calculus.terms import (
     Term,
     Where,
     children,
+    masked,
     rebuild,
     substitute,
 )
@@ -88,7 +89,21 @@ def _known(term: Term, context: Context) -> Rewrite | None:
                 if d.kind == "indicator" and (value := d.value(d.target)) is not None:
                     rest = Expect((*draws[:i], *draws[i + 1 :]), body, term.branch)
                     return Rewrite(substitute(rest, d.target, value))
+            masks = frozenset(t for d in draws if d.kind == "data" for t in d.targets if masked(t))
+            new = replace(term, body=_of_record(body, masks))
+            return Rewrite(new) if new != term else None
     return None
+
+
+def _of_record(term: Term, masks: frozenset[str]) -> Term:
+    """A record has its partial variables or has them not: nothing of it is generated."""
+    new = rebuild(term, tuple(_of_record(t, masks) for t in children(term)))
+    match new:
+        case Where(variable, values, _, _) if variable in masks:
+            left = tuple(v for v in values if v < 2)
+            return replace(new, values=left) if left else ZERO
+        case _:
+            return new
 
 
 def _component(term: Term, context: Context) -> Rewrite | None:

@@ -127,7 +127,7 @@ def numbers(d: Density, tables: Tables) -> Named:
     """The numbers of a density on all of its variables. Axes: the batch, the given variables, the targets."""
     match d.kind:
         case "indicator" if (value := d.value(d.target)) is not None and masked(d.target):
-            return Named(d.targets, np.eye(2)[value])
+            return Named(d.targets, np.eye(3)[value])
         case "indicator":
             return Named(d.targets, np.full(d.domains, 1 / d.domains))
         case "prior":

@@ -50,7 +50,7 @@ def _awake(g: Graph, report: Report) -> Term:
     def reading(seen: Seen) -> Reading:
         source = sources(g, _branch(g), seen=seen)
         check_bracket(g, _branch(g), source, report)
-        return Reading((_drawn(g, source, body, report),), tuple(body), (told(g, source),))
+        return Reading((_branch(g),), (_drawn(g, source, body, report),), tuple(body), (told(g, source),))
 
     found = readings(g, reading)
     parts = guarded(g, found)

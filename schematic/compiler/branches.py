@@ -28,7 +28,9 @@ class Outer:
 
 @dataclass(frozen=True)
 class Fixed:
-    """Whether a `partial` variable is observed is known here: 0 on generated samples, 1 for a draw from its prior."""
+    """Whether a `partial` variable is observed is known here: 0 on generated samples, from which it is inferred, 1 for
+    a draw from its prior; 2 at reading 3's generated origin, from whose sample one component infers it and another has
+    what it was generated from."""
 
     mask: str
     value: int
@@ -224,7 +226,7 @@ def ancestral_sources(g: Graph, origin: int) -> dict[str, Source]:
         observed = isinstance(found[v.name], Given) and (given or recorded(g, origin, found, v))
         if isinstance(found[v.name], Given) and not observed:
             found[v.name] = _prior(v)
-        found[mask(v.name)] = _mask(v) if observed else Fixed(mask(v.name), 0 if v.name in g.inferred else 1)
+        found[mask(v.name)] = _mask(v) if observed else Fixed(mask(v.name), 2 if v.name in g.inferred else 1)
     return found
 
 

@@ -7,12 +7,12 @@ The records and their masks are drawn first, everything else inside.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
 
 from schematic.calculus.structure import trim
-from schematic.calculus.terms import Term, Where, densities, mask
+from schematic.calculus.terms import ZERO, Term, Where, densities, mask
 from schematic.compiler.branches import Branch, Fixed, Given, Graph, Source, draws, sources
 from schematic.compiler.forms import Draws, mentioned_in, open_domain
 from schematic.core.diagnostics import Report, error
@@ -20,7 +20,9 @@ from schematic.core.diagnostics import Report, error
 MOST = 4  # inferred variables that are partial: a model is read for each subset of them
 
 Seen = frozenset[str]
-Guard = tuple[tuple[str, int], ...]
+Guard = tuple[tuple[str, tuple[int, ...]], ...]  # partial variables, with the values of their masks
+
+OBSERVED, MISSING, GENERATED = (1,), (0, 2), (2,)
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Reading:
     """A model read with some partial variables observed: the draws of each branch, and the terms, y open. `open`: the
     partial variables of which a record of the branch says whether they are observed."""
 
+    branches: tuple[Branch, ...]
     drawn: tuple[Draws, ...]
     body: tuple[Term, ...]
     open: tuple[Seen, ...]
@@ -79,27 +82,42 @@ def by_observation(
     return open_domain(g, outer((*names, *masks)), [*body, *constant], y=y, shown=shown, stopped=stopped)
 
 
-def guarded(g: Graph, found: dict[Seen, Reading]) -> list[tuple[Guard, Reading]]:
+def guarded(g: Graph, found: dict[Seen, Reading], *, weighed: bool = False) -> list[tuple[Guard, Reading]]:
     """The terms by what has to be observed or missing for them, with the draws that they need beside the records."""
     parts: dict[Guard, tuple[list[Term], Reading]] = {}
     for seen, r in found.items():
-        for term in r.body:
-            guard = tuple((v, int(v in seen or v not in g.inferred)) for v in _depends(g, term, r))
-            terms, _ = parts.setdefault(guard, ([], r))
-            terms += [term] if term not in terms else []
+        for read, term in (pair for whole in r.body for pair in _by_branch(g, whole, r)):
+            guard = tuple((v, OBSERVED if v in seen or v not in g.inferred else MISSING) for v in read)
+            for one, part in ((guard, term), *(_generated(g, guard, term, r) if weighed else ())):
+                terms, _ = parts.setdefault(one, ([], r))
+                terms += [part] if part not in terms else []
+    kept = {guard: ([t for t in (_inferred(g, guard, t, r) for t in terms) if t != ZERO], r)
+            for guard, (terms, r) in parts.items()}  # fmt: skip
     return [
-        (guard, replace(r, drawn=_inner(g, r.drawn, terms), body=tuple(_inferred(g, guard, t) for t in terms)))
-        for guard, (terms, r) in parts.items()
+        (guard, replace(r, drawn=_inner(g, r, terms), body=tuple(terms)))
+        for guard, (terms, r) in kept.items()
+        if terms
     ]
 
 
-def _depends(g: Graph, term: Term, r: Reading) -> tuple[str, ...]:
-    """The partial variables that a term reads, itself or by the draws of what it reads, where a record tells."""
-    found: set[str] = set()
-    for branch, case, told in zip(g.branches, r.drawn, r.open, strict=True):
-        here = set(mentioned_in(g, [term], branch))
-        found |= told & (here | {v for d in trim(case, here) for v in (*d.targets, *d.given)})
-    return tuple(v.name for v in g.partial if v.name in found)
+def _by_branch(g: Graph, term: Term, r: Reading) -> Iterator[tuple[tuple[str, ...], Term]]:
+    """The partial variables that a term reads, and the term; by branches, where they differ."""
+    read: dict[tuple[str, ...], list[int]] = {}
+    for branch, case, told in zip(r.branches, r.drawn, r.open, strict=True):
+        if (here := _reads(g, term, branch, case)) and not _degenerate(term, branch):
+            read.setdefault(tuple(v.name for v in g.partial if v.name in told & here), []).append(branch or 0)
+    if len(read) < 2 or g.y is None:
+        yield next(iter(read), ()), term
+        return
+    for names, branches in read.items():
+        listed = ", ".join(names) or "nothing partial"
+        yield names, Where(g.y, tuple(branches), f"it reads {listed} there", term)
+
+
+def _reads(g: Graph, term: Term, branch: Branch, case: Draws) -> frozenset[str]:
+    """What a term reads in a branch, itself or by the draws of what it reads."""
+    here = mentioned_in(g, [term], branch)
+    return frozenset((*here, *(v for d in trim(case, here) for v in (*d.targets, *d.given))))
 
 
 def told(g: Graph, source: dict[str, Source]) -> Seen:
@@ -107,10 +125,10 @@ def told(g: Graph, source: dict[str, Source]) -> Seen:
     return frozenset(v.name for v in g.partial if not isinstance(source[mask(v.name)], Fixed))
 
 
-def _inner(g: Graph, drawn: tuple[Draws, ...], terms: list[Term]) -> tuple[Draws, ...]:
+def _inner(g: Graph, r: Reading, terms: list[Term]) -> tuple[Draws, ...]:
     """The draws that the terms need beside the records."""
     found = []
-    for branch, case in zip(g.branches, drawn, strict=True):
+    for branch, case in zip(r.branches, r.drawn, strict=True):
         needed = trim(case, mentioned_in(g, terms, branch))
         found.append(tuple(d for d in needed if d.kind != "data"))
     return tuple(found)
@@ -118,22 +136,37 @@ def _inner(g: Graph, drawn: tuple[Draws, ...], terms: list[Term]) -> tuple[Draws
 
 def _guarded(g: Graph, guard: Guard, body: Term) -> Term:
     for v, value in reversed(guard):
-        body = Where(mask(v), (value,), f"{v} is {'observed' if value else 'missing'}", body)
+        body = Where(mask(v), value, f"{v} is {'observed' if value == OBSERVED else 'missing'}", body)
     return body
 
 
-def _inferred(g: Graph, guard: Guard, term: Term) -> Term:
+def _inferred(g: Graph, guard: Guard, term: Term, r: Reading) -> Term:
     """The term in the branches that infer what is missing: another one would read it from the record."""
-    for v, _ in (one for one in guard if one[1] == 0):
-        lost = [b for b in g.branches if isinstance(sources(g, b)[v], Given) and not _degenerate(term, b)]
-        live = tuple(b for b in g.branches if b is not None and b not in lost)
-        if g.y is not None and lost and v in mentioned_in(g, [term], lost[0]):
-            term = Where(g.y, live, f"{v} is inferred there", term)
+    for v, _ in (one for one in guard if one[1] == MISSING):
+        here = [b for b in r.branches if b is not None and mentioned_in(g, [term], b) and not _degenerate(term, b)]
+        live = tuple(b for b in here if not isinstance(sources(g, b)[v], Given))
+        if len(live) < len(here):
+            term = Where(g.y or "", live, f"{v} is inferred there", term) if live else ZERO
     return term
 
 
+def _generated(g: Graph, guard: Guard, term: Term, r: Reading) -> tuple[tuple[Guard, Term], ...]:
+    """Reading 3: the term in the components that infer nothing of what it reads, at a generated origin: they have what
+    the sample was generated from."""
+    found: list[tuple[Guard, Term]] = []
+    for v, value in guard:
+        components = [(b, _reads(g, term, b, case)) for b, case in zip(r.branches, r.drawn, strict=True)]
+        carry = tuple(b for b, read in components if b is not None and v in read and not g.inferring(v, b)
+                      and not _degenerate(term, b))  # fmt: skip
+        if value == OBSERVED and v in g.inferred and carry:
+            assert g.y is not None
+            here = tuple((w, GENERATED if w == v else x) for w, x in guard)
+            found.append((here, Where(g.y, carry, f"{v} is not inferred there", term)))
+    return tuple(found)
+
+
 def _degenerate(term: Term, branch: Branch) -> bool:
-    return all(d.fixed_at == branch for d in densities(term))
+    return branch is not None and all(d.fixed_at == branch for d in densities(term))
 
 
 def records(g: Graph, names: Iterable[str], branch: Branch) -> Draws:

@@ -46,10 +46,12 @@ def judge_term(g: Graph, side: Process, phi: str, report: Report) -> Term:
         wants = {b: (*_judged_by(g, own), *read(g, [e.density for e in entries[b]])) for b in g.branches}
         open_ = tuple(told(g, source[b]) for b in g.branches)
         if weighs:
-            return Reading(tuple(outer_draws(g, b or 0, frozenset(wants[b]), report) for b in g.branches), body, open_)
+            return Reading(
+                g.branches, tuple(outer_draws(g, b or 0, frozenset(wants[b]), report) for b in g.branches), body, open_
+            )
         mentioned = {b: mentioned_in(g, list(body), b) for b in g.branches}
         drawn = (branch_draws(g, b, wants[b], mentioned[b], stopped, report, seen) for b in g.branches)
-        return Reading(tuple(drawn), body, open_)
+        return Reading(g.branches, tuple(drawn), body, open_)
 
     found = readings(g, reading)
     if weighs:
@@ -86,7 +88,7 @@ def others_term(g: Graph, side: Process, report: Report) -> Term:
         wants = {b: (*_judged_by(g, g.blue), *read(g, [e.density for e in entries[b]])) for b in g.branches}
         mentioned = {b: mentioned_in(g, list(body), b) for b in g.branches}
         drawn = (branch_draws(g, b, wants[b], mentioned[b], passes, report, seen) for b in g.branches)
-        return Reading(tuple(drawn), body, tuple(told(g, source[b]) for b in g.branches))
+        return Reading(g.branches, tuple(drawn), body, tuple(told(g, source[b]) for b in g.branches))
 
     return _expected(g, readings(g, reading), g.model.importance)
 

@@ -60,7 +60,7 @@ def weighed_term(g: Graph, report: Report) -> Term:
     constant = Scale(Fraction(-1), KL(weigher, Density("indicator", "p", None, (g.y,), domains=g.domains)))
     found = readings(g, reading)
     return by_observation(
-        g, found, guarded(g, found), inside, outer, y=origin, constant=(constant,), stopped=True
+        g, found, guarded(g, found, weighed=True), inside, outer, y=origin, constant=(constant,), stopped=True
     )
 
 
@@ -75,7 +75,7 @@ def _weighed(g: Graph, seen: Seen, report: Report) -> tuple[Reading, set[str]]:
     inner = [_inner(g, y, parts[y], read(g, [e.density for e in entries[y]]), mentioned[y], report) for y in g.branches]
     asked = {*(v for names in mentioned.values() for v in names), *(v for case in inner for d in case for v in d.given)}
     open_ = tuple(frozenset(v.name for v in g.partial) for _ in g.branches)
-    return Reading(tuple(inner), body, open_), {v for p in parts.values() for v in p.carried if v in asked}
+    return Reading(g.branches, tuple(inner), body, open_), {v for p in parts.values() for v in p.carried if v in asked}
 
 
 def _inner(

@@ -34,7 +34,7 @@ class SecondReading(SecondWords):
             if f.adversarial or f.implicit or not self.free(f, v):
                 continue
             drawer, reads = source.get(f.target), frozenset(f.parents) - {self.y}
-            if self.lost({f.target, *reads}, config, source):
+            if self.lost({f.target}, config, source):
                 continue
             dashed = isinstance(drawer, Factor) and drawer.process == "inference" and not drawer.implicit
             partial = self.m.variable(f.target).partial
@@ -42,7 +42,10 @@ class SecondReading(SecondWords):
             if config.get(f"{f.target}?") == 1 and f in self.into(f.target, "inference", v)[:1]:
                 if weighed or f.target not in self.compared:
                     yield f.target, frozenset(), np.log(self.t.priors[f.target][config[f.target]])
-                yield f.target, reads, f.weight * np.log(self.p(f, config, v, self.t))
+                if not self.lost(reads, config, source):
+                    yield f.target, reads, f.weight * np.log(self.p(f, config, v, self.t))
+            elif self.lost(reads, config, source):
+                continue
             elif f.process == "generative":
                 yield f.target, reads, f.weight * heat * np.log(self.p(f, config, v, self.t))
             elif drawer == f and (weighed or f.target not in self.compared):

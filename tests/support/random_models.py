@@ -45,6 +45,26 @@ def larger(rng: Random) -> Model:
     return with_units_predicted(rng, model) if both or model.indicator == y else model
 
 
+def partial_models() -> st.SearchStrategy[Model]:
+    """A random graph of which some variables are observed for some records only; every fifth one by wake-sleep, or
+    importance-weighted."""
+    return st.integers(0, 2**48).map(Random).map(partly)
+
+
+def partly(rng: Random) -> Model:
+    model = made(rng)
+    judged = any(f.adversarial for f in model.factors)
+    reading: dict[str, Any] = rng.choice(({"wake_sleep": True}, {"importance": None if judged else 2}, {}, {}, {}))
+
+    def variable(v: Variable) -> Variable:
+        if v.type.values or v.name == "x" or not v.given or not chance(rng, 60):
+            return v
+        data = v.data or Data((f"{rng.choice(('', 's/'))}{v.name}",))
+        return replace(v, data=data, prior=Prior("Categorical"), partial=True)
+
+    return replace(model, variables=tuple(map(variable, model.variables)), **reading)
+
+
 def with_three_domains(model: Model) -> Model:
     """A domain more, first; what lives in the last one does so still, and takes its field."""
 
