@@ -119,14 +119,26 @@ PYTHON = [
     "",
     "    def __init__(self, net: nn.Module, inputs: tuple[tuple[int, ...], ...], output: tuple[int, ...]) -> None:",
     "        super().__init__()",
-    "        self.net, self.inputs, self.output = net, inputs, output",
+    "        self.net, self.inputs, self.features = net, inputs, output",
     "",
     "    def forward(self, *parents: Tensor, batch: tuple[int, ...] = ()) -> Tensor:",
     "        leading = [p.shape[: p.dim() - len(s)] for p, s in zip(parents, self.inputs, strict=True)]",
     "        shape = torch.broadcast_shapes(batch, *leading)",
     "        rows = [p.expand(*shape, *s).reshape(-1, *s) for p, s in zip(parents, self.inputs, strict=True)]",
     "        value = self.net(*rows)",
-    "        return value.reshape(*shape, *self.output) if rows else value.expand(*shape, *self.output)",
+    "        return value.reshape(*shape, *self.features) if rows else value.expand(*shape, *self.features)",
+]
+
+PYTHON_BODY = [
+    "class PythonBody(Python):",
+    '    """One whose output other networks read: its shape, `features`, is found by trying it on zeros."""',
+    "",
+    "    def __init__(self, net: nn.Module, inputs: tuple[tuple[int, ...], ...], output: tuple[int, ...]) -> None:",
+    "        super().__init__(net, inputs, output)",
+    "        with torch.no_grad():",
+    "            tried = net.eval()(*(torch.zeros(1, *s) for s in inputs))",
+    "        self.features = tuple(tried.shape[1:] if inputs else tried.shape)",
+    "        net.train()",
 ]
 
 EACH = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
 
@@ -192,11 +193,15 @@ class Builder:
         self.lines.append(f"{body} = {self.body(k.net, k, inputs(k), kinds(k))}")
         if last.declared:
             head = self.seen(last.kind, k, self.head(last.kind, k.variable, output(k)))
+        elif last.kind == "python":
+            head = "nn.Identity()"
         else:
             head = self.use(nets.construct_head(last.kind, last.args, last.options, body, output(k)))
         return self.use(f"Net({body}, {head})")
 
-    def body(self, net: Net, k: Conditional, given: Inputs, types: tuple[str, ...] | None) -> str:
+    def body(
+        self, net: Net, k: Conditional, given: Inputs, types: tuple[str, ...] | None, *, shared: bool = False
+    ) -> str:
         """The expression of all that comes before a net's last head. After `then` a built-in net takes the features of
         the one before it, a declared one its output for its one target."""
         before = ""
@@ -204,7 +209,7 @@ class Builder:
             if link.declared:
                 code = self.seen(link.kind, k, self.declared(link.kind, k, given, types))
             elif link.kind == "python":
-                code = self.python(link, given, output(k))
+                code = self.python(link, given, output(k), body=link.then is not None or shared)
             else:
                 code = self.use(nets.construct_body(link.kind, link.args, link.options, given, types))
             if link.then is not None and link.then.declared:
@@ -222,19 +227,26 @@ class Builder:
             before = self.use(f"Chain({before}, {code})") if before else code
         return before
 
-    def python(self, net: Net, given: Inputs, out: Shape) -> str:
-        """A network from elsewhere, made from its input and output event shapes."""
+    def python(self, net: Net, given: Inputs, out: Shape, *, body: bool = False) -> str:
+        """A network from elsewhere, made from its input and output event shapes; as a body, what it returns is read by
+        the network after it, or by a head for each target."""
         module, _, path = str(net.args[0]).partition(":")
         name, *inner = path.split(".")
         origin = f"{module}:{name}"
         if origin not in self.outside:
             self.outside[origin] = checked(unique(f"python_{name}", self.outside.values()))
         made = ".".join((self.outside[origin], *map(checked, inner)))
-        return f"Python({made}({given}, {out!r}), {given}, {out!r})"
+        return f"{'PythonBody' if body else 'Python'}({made}({given}, {out!r}), {given}, {out!r})"
 
     def target(self, name: str) -> Variable:
         """The one target of a declared net, where another declared one follows it."""
         return next(k.variable for k in self.plan.conditionals if ends_in(self.plan, k.net, name))
+
+    def alone(self, name: str) -> bool:
+        """A declared net has one output, whoever uses it: one from Python gives it as it stands, without a head."""
+        users = [k for k in self.plan.conditionals if any(n.kind == name for n in reached(self.plan, k.net))]
+        outputs = {(field_of(k.variable), output(k)) for k in users}
+        return len(outputs) == 1 and all(ends_in(self.plan, k.net, name) for k in users)
 
     def declared(self, name: str, k: Conditional, given: Inputs, types: tuple[str, ...] | None) -> str:
         """The local variable of a declared net's body."""
@@ -242,7 +254,7 @@ class Builder:
             variable = checked(f"net_{name}")
             trained = dict(k.nets)[name]
             who = f"trained by {', '.join(sorted(trained))}" if trained else "fixed"
-            code = self.body(self.plan.net(name).net, k, given, types)
+            code = self.body(self.plan.net(name).net, k, given, types, shared=not self.alone(name))
             self.lines.append(f"{variable} = {code}  # net {name}, {who}")
             self.bodies[name] = variable
         return self.bodies[name]
@@ -257,19 +269,33 @@ class Builder:
 
     def head(self, name: str, target: Variable, event: Shape) -> str:
         """The head of a declared net for a target; variables of the same data field are one target."""
-        same = target.data.fields[0] if target.data and len(target.data.fields) == 1 else target.name
-        key = (name, same, event)
+        key = (name, field_of(target), event)
         if key not in self.heads:
             variable = checked(unique(f"head_{name}_{target.name}", self.heads.values()))
-            net = self.plan.net(name).net
-            while (last := [*links(net)][-1]).declared:
-                net = self.plan.net(last.kind).net
+            inner = name
+            while (last := [*links(self.plan.net(inner).net)][-1]).declared:
+                inner = last.kind
             made = "nn.Identity()"
-            if last.kind != "python":
+            if last.kind == "python" and not self.alone(inner):
+                made = self.use(nets.construct_head("linear", (), (), self.bodies[name], event))
+            elif last.kind != "python":
                 made = self.use(nets.construct_head(last.kind, last.args, last.options, self.bodies[name], event))
             self.lines.append(f"{variable} = {made}  # its head for {target.name}")
             self.heads[key] = variable
         return self.heads[key]
+
+
+def field_of(v: Variable) -> str:
+    """The data field of a variable, its name if it has none or one for each domain."""
+    return v.data.fields[0] if v.data and len(v.data.fields) == 1 else v.name
+
+
+def reached(plan: Plan, net: Net) -> Iterator[Net]:
+    """The links of a net, and those of the declared ones in it."""
+    for link in links(net):
+        yield link
+        if link.declared:
+            yield from reached(plan, plan.net(link.kind).net)
 
 
 def ends_in(plan: Plan, net: Net, name: str) -> bool:

@@ -97,18 +97,19 @@ def computed_warnings(model: AnyModel) -> Iterator[Diagnostic]:
 
 
 def scale_warnings(total: Sum) -> Iterator[Diagnostic]:
-    """A model with an indicator keeps its 1/K on each branch, one without has scale 1."""
-    scales = {len(m.indicator.type.values) if m.indicator else 1: m for _, m in total.terms}
-    if len(scales) > 1:
+    """A model with an indicator keeps its 1/K on each branch, one without has scale 1, unless `K * M` takes it away."""
+    domains = [len(m.indicator.type.values) if m.indicator else 1 for _, m in total.terms]
+    scales = {c / k for k, (c, _) in zip(domains, total.terms, strict=True)}
+    if len({*domains}) > 1 and len(scales) > 1:
         words = ", ".join(f"{label} {_scale_words(m)}" for label, (_, m) in zip(total.labels, total.terms, strict=True))
-        most = max(scales)
+        most = max(domains)
         help = f"`{most} * M` puts the objective of one with {most} domains on the scale of one without"
         yield warning("SG905", total.reading, f"the terms of this sum are on different scales: {words}", help)
 
 
 def _scale_words(model: Model) -> str:
     y = model.indicator
-    return f"has 1/{len(y.type.values)} on each branch" if y else "has no indicator, and 1"
+    return f"has 1/{len(y.type.values)} on each branch" if y else "has no indicator: 1"
 
 
 def unused(model: Model) -> tuple[Variable, ...]:

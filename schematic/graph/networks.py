@@ -102,7 +102,7 @@ class _Fitting:
 
     def _step(self, link: Net, here: Ends, factor: Factor) -> Shape | str | None:
         """The shape that a link hands on (None: unknown, or nothing follows it), or what is wrong with it."""
-        if link.kind == "python":
+        if link.kind == "python" and not (link.then and link.then.declared):
             return None
         if link.declared:
             return self._declared(link, here, factor)

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from schematic.core.diagnostics import Report
 from schematic.graph.build import parse
-from schematic.graph.pending import pending
 
 SEEN: list[tuple[Any, Any]] = []
 
@@ -115,14 +114,45 @@ def test_nothing_else_than_a_name_is_taken(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    "nets",
     (
-        'model M { x : real = data  p_a : -> x = python("a:B") then mlp(3) }',
-        'net F = python("a:B")  model M { x : real = data  p_a : -> x = F then mlp(3) }',
-        'net F = python("a:B")  model M { x : real = data  z : real  p_a : x -> z = F  p_a.x : z -> x = F }',
+        'p_theta : z -> x = python("own.blocks:Block") then mlp(3)',
+        'p_theta : z -> x = mlp(7) then python("own.blocks:Block")',
+        'p_theta : z -> x = mlp(7) then python("own.blocks:Block") then linear',
+        "p_theta : z -> x = F",
+        "p_theta : z -> x = F then mlp(3)",
+        "p_theta : z -> x = F then G  p_theta.w : z -> w = F",
+        "p_theta : z -> x = F  p_theta.w : z -> w = F",
+        "p_theta : z -> x = F  p_xi : z -> w = F then linear",
+        "p_theta : z -> x = F  p_xi : z -> w = H",
     ),
 )
-def test_what_has_no_body_is_told(text: str) -> None:
-    model = parse(text, Report())
-    assert model is not None
-    assert [d.code for d in pending(model)] == ["SG601"]
+def test_it_stands_in_a_chain_and_has_several_targets(program: Any, batch: Any, gradients: Any, nets: str) -> None:
+    """Its output is what the network after it reads, or, with several targets, one linear head each."""
+    p = program(
+        'net F in theta = python("own.blocks:Block")  net G = mlp(4)'
+        '  net H = linear then python("own.blocks:Block")'
+        '  model M { x : real(3) = data("x")  w : binary(2) = data("w")  z : real(2) ~ Normal(0, 1)'
+        f"  q_eta : x, w --> z  {nets} }}"
+    )
+    draw = p.draw(batch(p))
+    value = p.objective(draw, "eta")
+    for group in p.GROUPS:
+        found = gradients(p, value, group)
+        assert found and all(g is not None and g.isfinite().all() for g in found)
+    if "theta.w" in nets or "xi" in nets:
+        own = ("theta",) if "theta.w" in nets else ("theta", "xi")
+        shared = [{id(q) for q in getattr(p, f.replace(".", "_")).parameters()} for g in own for f in p.GROUPS[g]]
+        assert bool(shared[0] & shared[1]) == ("theta.w" in nets)
+    p = p.to("meta")
+    assert p.objective(p.draw(batch(p, device="meta")), "eta").shape == ()
+
+
+def test_it_hands_no_target_to_a_declared_network() -> None:
+    report = Report()
+    parse(
+        'net G in a = mlp(3)  model M { x : real(2) = data  z : real(2) ~ Normal(0, 1)  q_e : x --> z'
+        '  p_a : z -> x = python("a:B") then G }',
+        report,
+    )
+    assert [d.code for d in report] == ["SG202"] and "has no target: declare it" in next(iter(report)).render()

@@ -74,7 +74,6 @@ def test_the_family_follows_the_target(target: str, family: str) -> None:
 
 
 PENDING = [
-    ('model M { x : real = data  p_a : -> x = ⟦python("a:B") then mlp(3) }', "`then` at a `python` network"),
     ("model M { ⟦x[1..3] : real = data  p_a : -> x }", "a chain"),
 ]
 
