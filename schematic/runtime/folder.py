@@ -105,7 +105,10 @@ class Run:
         """
         damaged: list[Path] = []
         for path in reversed(self.checkpoints()):
-            state = checkpoint.decode(path.name, path.read_bytes())
+            try:
+                state = checkpoint.decode(path.name, path.read_bytes())
+            except OSError:
+                state = None
             if state is not None:
                 if damaged:
                     names = ", ".join(p.name for p in damaged)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from types import FrameType
+
+AT_ONCE = 1.0  # seconds
 
 
 class Interrupt:
-    """A context in which the first SIGINT or SIGTERM sets `asked`, and a second one of its kind interrupts as usual.
+    """A context in which the first SIGINT or SIGTERM sets `asked`, and a second one, not at once, interrupts as usual.
 
-    Of Ctrl-C torchrun's processes get both, one from the terminal and one from torchrun.
+    Of Ctrl-C torchrun's processes get two, one from the terminal and one from torchrun.
     """
 
     def __init__(self) -> None:
-        self._seen: set[int] = set()
+        self._first: float | None = None
 
     @property
     def asked(self) -> bool:
-        return bool(self._seen)
+        return self._first is not None
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():  # Python takes handlers nowhere else
@@ -32,6 +35,8 @@ class Interrupt:
             signal.signal(number, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if number in self._seen:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = now
+        elif now - self._first > AT_ONCE:
             raise KeyboardInterrupt
-        self._seen.add(number)

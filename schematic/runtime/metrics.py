@@ -83,10 +83,15 @@ class Metrics:
 
 
 def lines(run: Run) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl but one that was cut short; none before the first is written."""
-    file = run / "metrics.jsonl"
-    text = file.read_text() if file.exists() else ""
-    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    """The lines of metrics.jsonl but what was cut short or damaged; none before the first is written."""
+    file, found = run / "metrics.jsonl", []
+    for line in file.read_text(errors="replace").splitlines() if file.exists() else ():
+        try:
+            known = json.loads(line)
+            found += [known] if {"step", "objectives", "gradients"} <= known.keys() else []
+        except (ValueError, AttributeError):
+            continue
+    return found
 
 
 def series(run: Run, updates: tuple[tuple[str, ...], ...]) -> Mapping[str, list[tuple[float, float]]]:

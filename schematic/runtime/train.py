@@ -85,9 +85,14 @@ def resume(run: Path, *, progress: bool = True) -> Outcome:
     """
     kept = Run(Path(run))
     config, program = kept.config, kept.program
-    if digest(program) != config["program_sha256"]:
+    if digest(program) != config.get("program_sha256"):
         raise RunError(f"{kept / 'program.py'} is no longer what was trained", "train the model again")
-    plan = prepare(program, Train(), Settings.of(config))
+    try:
+        settings = Settings.of(config)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        words = f"{kept / 'config.json'} is damaged, or of a version with other settings"
+        raise RunError(words, "train the model again") from None
+    plan = prepare(program, Train(), settings)
     if plan.config["sets"] != config["sets"]:
         raise RunError(f"the data of {kept.path} have changed: {config['sets']}", "train the model again")
     state = plan.world.share(lambda: kept.load() if kept.checkpoints() else None)

@@ -25,7 +25,7 @@ GPU = pytest.param("cuda", marks=[pytest.mark.gpu, pytest.mark.skipif(not torch.
 DEVICES = ["cpu", GPU]
 
 
-def asked(steps: int = 40, **more: Any) -> Settings:
+def asked(steps: int = 20, **more: Any) -> Settings:
     return Settings(steps=steps, tune=False, **more)
 
 
@@ -129,7 +129,9 @@ def test_a_device_that_is_not_there_is_told(name: str, words: str) -> None:
 def test_a_run_goes_on_on_the_gpu(programs: ModuleType, tmp_path: Path) -> None:
     from schematic.runtime.train import resume
 
-    out = train(programs.VAE, out=tmp_path / "run", settings=asked(device="cuda", save_every=0.0), progress=False).run
+    out = train(
+        programs.VAE, out=tmp_path / "run", settings=asked(40, device="cuda", save_every=0.0), progress=False
+    ).run
     out.checkpoints()[-1].unlink()
     assert Run(out.path).load()["step"] == 20 and resume(out.path, progress=False).steps == 40
 

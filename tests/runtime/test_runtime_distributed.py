@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -139,6 +142,28 @@ def test_parts_need_several_processes(programs: ModuleType, tmp_path: Path) -> N
     with pytest.raises(RunError, match="there is one"):
         train(programs.VAE, out=tmp_path / "run", settings=asked(shard=True))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_torchrun_trains_and_goes_on(tmp_path: Path) -> None:
+    """`pytest -m slow tests/runtime/test_runtime_distributed.py`"""
+    environment = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent), "OMP_NUM_THREADS": "1"}
+    start = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "schematic", "train"]
+
+    def ran(*arguments: str) -> dict[str, Any]:
+        command = [*start, *arguments, "--json"]
+        found = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert found.returncode == 0, found.stderr
+        (line,) = found.stdout.splitlines()  # one speaks
+        told: dict[str, Any] = json.loads(line)
+        return told
+
+    model = str(EXAMPLES / "vae_direct.sg")
+    assert ran(model, "--out", "run", "--steps", "60", "--device", "cpu", "--save-every", "0")["steps"] == 60
+    run = Run(tmp_path / "run")
+    run.checkpoints()[-1].unlink()
+    assert run.load()["step"] == 40 and ran("--resume", "run")["steps"] == 60
+    assert (run / "report.html").exists()
 
 
 # --- noise ------------------------------------------------------------------------------------------------
