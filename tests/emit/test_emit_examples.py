@@ -8,6 +8,7 @@ weights and scales are written here. D(x) below is the probability of the given 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -416,3 +417,41 @@ def receives(name: str, update: str, group: str) -> bool:
     """A discriminator's parameters are in the way of what fools it, and are not moved; nothing else leaks. They are
     held where it weighs, and where the update moves a trunk that it shares."""
     return update != "phi" and group == "phi" and name not in ("aavae", "aacvae", "infogan_code")
+
+
+def restatements() -> list[tuple[str, str]]:
+    """What the examples' comments say of the code that people copy: (file, statements)."""
+    found = []
+    for name, path in EXAMPLES.items():
+        comment = " ".join(line[1:].strip() for line in path.read_text().splitlines() if line.startswith("#"))
+        found += [(name, statements) for statements in re.findall(r"--with '([^']*)'", comment)]
+    return sorted(found)
+
+
+def test_comments_have_restatements() -> None:
+    assert {"infogan", "cgan", "aae", "ada", "gan", "pm"} <= {name for name, _ in restatements()}
+
+
+@pytest.mark.parametrize(("name", "statements"), restatements())
+def test_a_restatement_in_a_comment_compiles_to_another_objective(name: str, statements: str) -> None:
+    plain, restated = (pipeline.compile(EXAMPLES[name], stage="objectives", restate=r) for r in (None, statements))
+    compile(pipeline.compile(EXAMPLES[name], restate=statements), "emitted.py", "exec")
+    if name != "vae_direct":  # there it is the density that changes, which formulas do not show
+        assert plain != restated
+
+
+def test_the_autoencoder_that_people_copy(batch: Any, gradients: Any) -> None:
+    """0.999 of minus the mean squared error of a sigmoid, up to a constant, and 0.001 log D."""
+    (statements,) = (s for name, s in restatements() if name == "aae")
+    scope: dict[str, Any] = {"__name__": "emitted"}
+    exec(compile(pipeline.compile(EXAMPLES["aae"], restate=statements), "emitted.py", "exec"), scope)
+    p = scope["AAE"]().double()
+    draw = p.draw(batch(p, n=3))
+    x = draw["fake"]["x"]
+    z = p.q_eta.net(x)
+    error = (x - torch.sigmoid(p.p_theta.net(z))).square().mean()
+    expected = (-0.999 * error + 0.001 * logsigmoid(logit(p, z)).mean()) / 2
+    for group in ("eta", "theta"):
+        ours, theirs = gradients(p, p.objective(draw, group), group), gradients(p, expected, group)
+        for a, b in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(a, b, rtol=2e-4, atol=1e-9)
