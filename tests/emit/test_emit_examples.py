@@ -179,22 +179,19 @@ def ada(p: Any, draw: Draw) -> dict[str, Tensor]:
 
 
 def cyclegan(p: Any, draw: Draw) -> dict[str, Tensor]:
-    """Two halves: log D of the translation and the absolute error of its way back, over 0.1."""
+    """Two halves: log D of the translation and the absolute error of its way back, over the scale."""
     there, back = draw["Half.fake"], draw["2.fake"]
 
-    def error(net: Any, x: Tensor, z: Tensor) -> Tensor:
-        loc = torch.sigmoid(net(x))
-        return (-(z - loc).abs() / 0.1 - math.log(0.2)).flatten(1).sum(-1)
-
-    def fooled(f: Tensor) -> Tensor:
-        return logsigmoid(f)
+    def error(net: Any, given: Tensor, value: Tensor) -> Tensor:
+        scale = 100.0
+        return (-(value - torch.sigmoid(net(given))).abs() / scale - math.log(2 * scale)).flatten(1).sum(-1)
 
     x, z = generated(p, there["z"]), torch.sigmoid(p.q_eta.net(back["x"]))
-    one = error(p.q_eta.net, x, there["z"]) + fooled(logit(p, x))
-    two_ = (bits(p.p_theta.net(z), back["x"])) + fooled(logit(p, z, by="q_phi_z"))
+    first = error(p.q_eta.net, x, there["z"]) + logsigmoid(logit(p, x))
+    second = error(p.p_theta.net, z, back["x"]) + logsigmoid(logit(p, z, by="q_phi_z"))
     phi = told(p, (there["x"],), (draw["Half.real"]["x"],))
     phi = phi + told(p, (back["z"],), (draw["2.real"]["z"],), by="q_phi_z")
-    return {"phi": phi, "theta": (one + two_).mean() / 2}
+    return {"phi": phi, "theta": (first + second).mean() / 2}
 
 
 def mode_gan(p: Any, draw: Draw) -> dict[str, Tensor]:
