@@ -50,7 +50,8 @@ class Outcome:
             case "interrupted":
                 return f"interrupted: {kept}\n`schematic train --resume {self.run.path}` goes on"
             case "not finite":
-                return f"stopped: {self.fault}; the last good checkpoint is kept: {kept}"
+                good = f"the last good checkpoint, of step {self.steps}, is kept"
+                return f"stopped: {self.fault}; {good}; the run is in {self.run.path}"
 
 
 def train(

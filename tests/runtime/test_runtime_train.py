@@ -184,7 +184,7 @@ def test_what_is_not_finite_stops_the_run_with_its_step_and_its_name(
     )
     outcome = run(broken, tmp_path / "run", 100, save_every=0.0)
     assert outcome.reason == "not finite" and outcome.steps == 20
-    assert outcome.message.startswith(f"stopped: at step 36 {said}; the last good checkpoint is kept: 20 steps")
+    assert outcome.message.startswith(f"stopped: at step 36 {said}; the last good checkpoint, of step 20, is kept")
     state = Run(tmp_path / "run").load()
     assert state["step"] == 20 and all(v.isfinite().all() for v in state["program"].values())
     assert (tmp_path / "run/samples.png").exists()
