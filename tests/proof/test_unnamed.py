@@ -1,4 +1,4 @@
-"""Model sets that no one has named compile by the same rules: derived, verified, emitted, trained a step and sampled."""
+"""Model sets that no one has named compile by the same rules: derived, verified, emitted, trained and sampled."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ UNNAMED = {
         model G {{ {X} t : category(3) ~ Categorical  {Z} {Y}
           p_theta : z, t, y ==> x = mlp(5)  q_psi : x, t ~> y = mlp(4) temperature 2 divergence minimax }}
         model M = importance(V, 2) + 2 * G""",
-    "three domains, features, labels in the last, units that are told from the others": f"""
-        model M {{ y : domain(a, b, c)  x : unit(6) = data("a/x", "b/x", "c/x") given y  t : category(3) = data("c/t")
+    "three domains, features, labels in the last, units that are told from the others": """
+        model M { y : domain(a, b, c)  x : unit(6) = data("a/x", "b/x", "c/x") given y  t : category(3) = data("c/t")
           f : unit(3)  q_theta : x ==> f = mlp(5)  q_phi : f ~> y = mlp(4) weight 0.2
-          p_eta : f -> t = linear when y = c  q_psi : f.rest ~> f.each = mlp(4) weight 0.1 }}""",
+          p_eta : f -> t = linear when y = c  q_psi : f.rest ~> f.each = mlp(4) weight 0.1 }""",
     "a tower: two levels, a learned prior of classes, a skip connection": f"""
         model M {{ {X} u : real(3)  v : real(2)  t : category(3)
           p_theta.t : -> t  p_theta.v : t -> v = mlp(3)  p_theta.u : v -> u = mlp(3)  p_theta.x : u, v -> x = mlp(5)
