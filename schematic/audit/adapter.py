@@ -10,7 +10,7 @@
 
 or, instead of LOSSES,
 
-    STEP = mine.train_step                                 # one training step, with its optimizers; or a LightningModule
+    STEP = mine.train_step                               # one training step, with its optimizers; or a LightningModule
 
 FORMS = {"c": "index", "x": (64,)} says in which form the code holds a variable; BATCH = 64 how many records it needs.
 """
@@ -68,7 +68,7 @@ def read(module: Mapping[str, Any], question: Mapping[str, Any]) -> Adapter:
     """What the adapter's names say. Raises: Wrong, naming what does not fit the model."""
     said = {n: module[n] for n in NAMES if n in module}
     if "FACTORS" not in said:
-        raise Wrong("it has no FACTORS", "`schematic audit --init` writes an adapter to start from")
+        raise Wrong("there is no adapter: nothing has FACTORS", "`schematic audit --init` writes one from your file")
     attributes = {f["name"]: a for a, f in question["factors"].items()} | {a: a for a in question["factors"]}
     factors = {_known(n, attributes, "factor", "FACTORS"): called(v, n) for n, v in said["FACTORS"].items()}
     if missing := [f["name"] for a, f in question["factors"].items() if a not in factors]:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.distributions import kl_divergence
 from torch.overrides import TorchFunctionMode
 
-from schematic.audit.factors import SPREADS, Read, Wrapped, reading
+from schematic.audit.factors import SPREADS, Wrapped, reading
 from schematic.audit.parameters import Parameters, Vector
 
 Data = dict[str, Any]
@@ -94,7 +94,7 @@ def load(text: str, factors: dict[str, Wrapped], updates: Sequence[Data], restat
     module: dict[str, Any] = {"__name__": "schematic_audited"}
     exec(compile(text, "<program>", "exec"), module)
     (cls,) = (c for c in module.values() if isinstance(c, type) and hasattr(c, "UPDATES"))
-    instance = cls.__new__(cls)
+    instance: Any = object.__new__(cls)
     nn.Module.__init__(instance)
     for name, wrapped in factors.items():
         setattr(instance, name, wrapped)
@@ -192,10 +192,10 @@ def _patched(module: dict[str, Any], name: str, value: Any) -> Iterator[None]:
         module[name] = kept
 
 
-def divergence(change: Change, draw: Draw) -> Callable[[Any, Any], Tensor]:
+def divergence(change: Change, draw: Draw) -> Callable[[Any, Any], Any]:
     """What stands for KL(f || g) after a change; at a sample it is the draw's value (`of`: branch/value)."""
 
-    def computed(f: Any, g: Any) -> Tensor:
+    def computed(f: Any, g: Any) -> Any:
         if change.what == "reversed":
             return kl_divergence(g, f)
         if change.what == "part":
@@ -223,7 +223,9 @@ def _slope(critic: Any, points: tuple[Tensor, ...]) -> list[Tensor]:
 
 
 def _norm(gradients: list[Tensor]) -> Tensor:
-    return torch.cat([g.reshape(len(g), -1) for g in gradients], 1).norm(dim=1)
+    rows = torch.cat([g.reshape(len(g), -1) for g in gradients], 1)
+    norms: Tensor = torch.linalg.vector_norm(rows, dim=1)
+    return norms
 
 
 def _penalty(gradient_of: Callable[[list[Tensor]], Tensor]) -> Callable[..., Tensor]:
@@ -270,8 +272,19 @@ def _blue(program: Program, t: Data) -> bool:
     return bool(t["factor"]) and bool(program.factors[t["factor"]].facts["adversarial"])
 
 
-def _of(factor: str) -> Callable[[Data], bool]:
+Which = Callable[[Data], bool]
+
+
+def _of(factor: str) -> Which:
     return lambda t: factor in t["factors"]
+
+
+def _named(name: str) -> Which:
+    return lambda t: bool(t["name"] == name)
+
+
+def _in(branch: str) -> Which:
+    return lambda t: bool(t["branch"] == branch)
 
 
 def _of_judge(q: str) -> Iterator[tuple[Change, ...]]:
@@ -289,7 +302,7 @@ def _of_densities(program: Program, terms: Sequence[Data]) -> Iterator[Any]:
         wrapped = program.factors[f]
         family = wrapped.facts["family"]
         for other in ("Normal", "Laplace"):
-            if other != family or "mean" != wrapped.read.output:
+            if other != family or wrapped.read.output != "mean":
                 yield (Change("family", f, other),), _of(f)
         if family in ("Bernoulli", "Categorical"):
             yield (Change("squash", f),), _of(f)
@@ -303,7 +316,7 @@ def _of_divergences(program: Program, terms: Sequence[Data]) -> Iterator[Any]:
     for t in terms:
         if t["kind"] != "kl" or t["how"] != "closed":
             continue
-        here: Callable[[Data], bool] = lambda s, name=t["name"]: s["name"] == name  # noqa: E731
+        here = _named(t["name"])
         value = f"{t['branch']}/{t['drawn']}"
         yield (Change("sampled", value),), here
         yield (Change("cut", value), Change("sampled", value)), here
@@ -320,7 +333,7 @@ def _of_gradients(program: Program, draw: Draw) -> Iterator[Any]:
     for branch, values in draw.items():
         for name, value in values.items():
             if value.requires_grad:
-                reads: Callable[[Data], bool] = lambda t, b=branch: t["branch"] == b  # noqa: E731
+                reads = _in(branch)
                 yield (Change("cut", f"{branch}/{name}"),), reads
                 if program.still is not None and not torch.equal(value, program.still[branch][name]):
                     yield (Change("still", f"{branch}/{name}"),), reads
@@ -332,7 +345,7 @@ def _of_slopes(terms: Sequence[Data], draw: Draw) -> Iterator[Any]:
     """A slope's penalty elsewhere, and other penalties."""
     if not any(t["branch"] == "penalty" for t in terms):
         return
-    here: Callable[[Data], bool] = lambda t: t["branch"] == "penalty"  # noqa: E731
+    here = _in("penalty")
     wanted = draw["penalty"].keys()
     yield from (((Change("points", b),), here) for b, v in draw.items() if b != "penalty" and wanted <= v.keys())
     yield from (((Change("slope", "", s),), here) for s in SLOPES)

@@ -115,7 +115,9 @@ def _surplus(facts: Data, value: Any, size: int) -> int | None:
     return None
 
 
-def functions(asked: Data, module: ModuleType, adapter: Adapter, given: Records, stage: Stage) -> tuple[list[Found], list[Found]]:
+def functions(
+    asked: Data, module: ModuleType, adapter: Adapter, given: Records, stage: Stage
+) -> tuple[list[Found], list[Found]]:
     """The file's functions that return a loss, and those (or LightningModules) that make a step."""
     losses, steps = [], []
     for name, value in vars(module).items():
@@ -125,7 +127,7 @@ def functions(asked: Data, module: ModuleType, adapter: Adapter, given: Records,
         if not isinstance(value, FunctionType) or value.__module__ != module.__name__:
             continue
         stage.forget()
-        call = Call(value, name, stage.forget)
+        call = Call(value, name, stage, stage.forget)
         try:
             with on(stage):
                 returned = call(given, asked, adapter)
@@ -175,12 +177,14 @@ def written(asked: Data, stem: str, choice: Choice, open_: bool, nets: dict[str,
     """The adapter as text, gaps marked."""
     made = dict.fromkeys(f.made for f in (*choice.factors.values(), *choice.losses.values()) if f.made)
     lines = [
-        f'"""Which net of {stem}.py is which factor of {asked["name"]}, and where its losses are, for `schematic audit`.',
+        f'"""Which net of {stem}.py is which factor of {asked["name"]}, where its losses are: for `schematic audit`.',
         "",
         "What could not be found out is marked GAP. docs/audit.md explains the names.",
         '"""',
         "",
-        f"import {stem} as mine" if stem.isidentifier() else f'import importlib\n\nmine = importlib.import_module("{stem}")',
+        f"import {stem} as mine"
+        if stem.isidentifier()
+        else f'import importlib\n\nmine = importlib.import_module("{stem}")',
         "",
         *made,
         *([""] if made else []),
@@ -201,7 +205,9 @@ def _losses(asked: Data, choice: Choice, open_: bool) -> Iterator[str]:
     if choice.step is not None:
         yield f"STEP = {choice.step.expression}"
         return
-    yield "LOSSES = {  # what each group minimizes" + ("; check which is whose" if open_ else "")
+    yield "LOSSES = {  # what each group minimizes" + (
+        "; check which is whose" if open_ and len(choice.losses) > 1 else ""
+    )
     for u in asked["updates"]:
         key = ", ".join(u["groups"])
         found = choice.losses.get(key)

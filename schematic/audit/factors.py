@@ -45,7 +45,7 @@ class Misfit(Exception):
 
 @dataclass(frozen=True)
 class Read:
-    """How a factor's net is read. `squash`: the probability stands where the logit should; `flip`: the domains exchanged,
+    """How a factor's net is read. `squash`: the probability stands where the logit should; `flip`: domains exchanged,
     f -> -f ("negate") or 1 - f ("complement", for squares); `family`: another one with the same mean."""
 
     output: str
@@ -126,10 +126,10 @@ def _logit(p: Tensor, family: str) -> Tensor:
 
 def _discrete(logits: Tensor, family: str, rank: int) -> Any:
     if family == "Bernoulli":
-        made = td.Bernoulli(logits=logits, validate_args=False)
-        return td.Independent(made, rank, validate_args=False) if rank else made
-    made = OneHot(logits)
-    return td.Independent(made, rank - 1, validate_args=False) if rank > 1 else made
+        bits = td.Bernoulli(logits=logits, validate_args=False)
+        return td.Independent(bits, rank, validate_args=False) if rank else bits
+    classes = OneHot(logits)
+    return td.Independent(classes, rank - 1, validate_args=False) if rank > 1 else classes
 
 
 def _around(mean: Tensor, spread: Tensor, family: str, rank: int) -> Any:

@@ -87,18 +87,22 @@ def _derived(trials: Sequence[Trial], update: int, mask: Vector) -> Explanation 
 
 
 def _varied(trials: Sequence[Trial], update: int, mask: Vector) -> Explanation | None:
-    """By other atoms beside them."""
-    first = _firsts(trials)
-    best: tuple[float, list[Key], frozenset[int], int] | None = None
-    for way in range(min(t.ways for t in trials)):
-        found = _beyond(first, update, way, mask)
-        if found is not None and (best is None or found[0] < best[0]):
-            best = (*found, way)
-    if best is None:
-        return None
-    cost, keys, without, way = best
-    made = _everywhere(trials, update, way, True, mask, keys, without)
-    return replace(made, cost=cost) if made else None
+    """By other atoms beside them, found at one size of batch and held against the others. Where two atoms are the same
+    at the first size by chance, another one tells them apart."""
+    for size in dict.fromkeys(t.size for t in trials):
+        here = [t for t in trials if t.size == size]
+        best: tuple[float, list[Key], frozenset[int], int] | None = None
+        for way in range(min(t.ways for t in trials)):
+            found = _beyond(here, update, way, mask)
+            if found is not None and (best is None or found[0] < best[0]):
+                best = (*found, way)
+        if best is None:
+            return None
+        cost, keys, without, way = best
+        made = _everywhere(trials, update, way, True, mask, keys, without)
+        if made is not None:
+            return replace(made, cost=cost)
+    return None
 
 
 def _stacked(trials: Sequence[Trial], update: int, way: int, all_: bool, mask: Vector) -> dict[Key, Vector]:
@@ -118,7 +122,9 @@ def _target(trials: Sequence[Trial], update: int, mask: Vector, without: Collect
     return np.concatenate(found)
 
 
-def _beyond(trials: Sequence[Trial], update: int, way: int, mask: Vector) -> tuple[float, list[Key], frozenset[int]] | None:
+def _beyond(
+    trials: Sequence[Trial], update: int, way: int, mask: Vector
+) -> tuple[float, list[Key], frozenset[int]] | None:
     """An explanation with other atoms beside the model's own: what it costs, which they are, and which of the user's
     summands it leaves out."""
     found = _stacked(trials, update, way, True, mask)

@@ -47,7 +47,7 @@ class LightningModule(nn.Module):
         return SimpleNamespace(step=lambda *a, **k: None)
 
     def manual_backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        loss.backward(*args, **kwargs)
+        torch.autograd.backward(loss, *args, **kwargs)
 
     def clip_gradients(self, *args: Any, **kwargs: Any) -> None: ...
 
@@ -82,7 +82,7 @@ def install() -> None:
 
 
 def step_of(step: Any) -> Callable[..., Any] | None:
-    """A training step as a function: itself, or that of a LightningModule (an instance, or a class without arguments)."""
+    """A training step as a function: itself, or that of a LightningModule (an instance, or its class)."""
     if inspect.isclass(step):
         step = step()
     if not hasattr(step, "training_step") or not hasattr(step, "configure_optimizers"):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 Vector = NDArray[np.float64]
 
-FEW = 48  # entries of a tensor that are compared one by one; of a longer one as many, and the sum of all with random signs
+FEW = 48  # entries of a tensor that are compared one by one; of a longer one also the sum of all with random signs
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,9 @@ def flat_tensors(value: Any) -> list[Tensor]:
     if isinstance(value, tuple | list):
         return [t for v in value for t in flat_tensors(v)]
     if isinstance(value, torch.distributions.Distribution):
-        return flat_tensors([v for v in vars(value).values() if isinstance(v, Tensor | torch.distributions.Distribution)])
+        return flat_tensors(
+            [v for v in vars(value).values() if isinstance(v, Tensor | torch.distributions.Distribution)]
+        )
     return []
 
 
@@ -138,7 +140,9 @@ def _owned(module: Any, name: str) -> bool:
 
 
 def _worth(value: Any) -> bool:
-    return isinstance(value, nn.Module | dict | tuple | list) or hasattr(value, "__code__") or hasattr(value, "__self__")
+    return (
+        isinstance(value, nn.Module | dict | tuple | list) or hasattr(value, "__code__") or hasattr(value, "__self__")
+    )
 
 
 def _filled(cell: Any) -> bool:

@@ -52,9 +52,13 @@ def pieces(loss: Tensor, parameters: Parameters, stage: Stage) -> list[Piece]:
 
 def _cut(loss: Tensor, stage: Stage, inside: bool) -> dict[Any, Tensor] | None:
     """The values of which the loss is a linear function, by their nodes; unless `inside`, numbers alone."""
-    known = {**{n: v for n, (v, _) in stage.lines.items() if inside or v.numel() == 1}, loss.grad_fn: loss}
+    known: dict[Any, Tensor] = {
+        **{n: v for n, (v, _) in stage.lines.items() if inside or v.numel() == 1},
+        loss.grad_fn: loss,
+    }
     leaves: dict[Any, Tensor] = {}
-    pending, seen = [loss.grad_fn], set()
+    pending: list[Any] = [loss.grad_fn]
+    seen: set[Any] = set()
     while pending:
         node = pending.pop()
         if node in seen:

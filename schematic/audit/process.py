@@ -43,12 +43,12 @@ def asked(task: str, question: Data, limit: float) -> Data:
             code = _run(paths, Path(folder, "work"), printed, limit)
         said = paths[2].read_text(errors="replace").strip().splitlines()[-LAST:]
         if code is None:
-            help = "keep training out of what the file does when it is imported (`if __name__ == \"__main__\":`), or give it longer with --time"
+            help = 'keep training out of the import (`if __name__ == "__main__":`), or give it longer with --time'
             raise Stopped(f"your code was still running after {limit:g} seconds", help=help)
         if not paths[1].exists():
             told = "".join(f"\n    {line}" for line in said)
-            raise Stopped(f"your code ended the process (exit code {code}) before there was a verdict{told}",
-                          help="a call of exit(), or a crash inside a library, where the file is imported or a loss runs")  # fmt: skip
+            help = "a call of exit(), or a crash inside a library, where the file is imported or a loss runs"
+            raise Stopped(f"your code ended the process (exit code {code}) before there was a verdict{told}", help=help)
         answer: Data = json.loads(paths[1].read_text())
     if "internal" in answer:
         raise RuntimeError(f"{answer['internal']}\n{answer['traceback']}")

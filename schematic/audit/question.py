@@ -6,10 +6,10 @@ and emitted like any other; its terms are what a loss may hold instead of the mo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from schematic.calculus.terms import KL, Critic, Log, LogMean
 from schematic.compiler import pipeline
@@ -22,8 +22,9 @@ from schematic.core.version import VERSION
 from schematic.graph.model import AnyModel, Divergence, Model, Sum, Variable
 
 Data = dict[str, Any]
+DivergenceName = Literal["nonsaturating", "minimax", "least_squares", "hinge", "wasserstein"]
 
-SHAPES = ("nonsaturating", "minimax", "least_squares", "hinge", "wasserstein")
+SHAPES: tuple[DivergenceName, ...] = ("nonsaturating", "minimax", "least_squares", "hinge", "wasserstein")
 """The divergences that a hand-written loss may stand for; `kl` has their terms."""
 
 
@@ -62,7 +63,7 @@ def _text(planned: Plan) -> str:
 
 def variants(model: AnyModel) -> Iterator[Data]:
     """The programs of the model's variants, each with what it restates."""
-    found = {name: _played(model, Divergence(name)) for name in SHAPES}
+    found: dict[str, AnyModel] = {name: _played(model, Divergence(name)) for name in SHAPES}
     if any(m.importance is not None for m in _models(model)):
         found["unweighted"] = _mapped(model, lambda m: replace(m, importance=None))
     for name, variant in found.items():
@@ -79,7 +80,7 @@ def _models(model: AnyModel) -> tuple[Model, ...]:
     return (model,) if isinstance(model, Model) else tuple(m for _, m in model.terms)
 
 
-def _mapped(model: AnyModel, change: Any) -> AnyModel:
+def _mapped(model: AnyModel, change: Callable[[Model], Model]) -> AnyModel:
     if isinstance(model, Sum):
         return replace(model, terms=tuple((scale, change(m)) for scale, m in model.terms))
     return change(model)
@@ -134,7 +135,9 @@ def term(planned: Plan, t: Term) -> Data:
         "factor": names.get(t.left.density.factor or ""),
         "factors": sorted({names[f] for f in made if f in names}),
         "how": t.how,
-        "drawn": next((d.key for d in planned.branch(t.branch).draws if d.density.factor == t.left.density.factor), None),
+        "drawn": next(
+            (d.key for d in planned.branch(t.branch).draws if d.density.factor == t.left.density.factor), None
+        ),
         "target": t.left.target or (t.right.target if t.right else None),
         "parents": list(t.left.parents),
         "place": _place(t),

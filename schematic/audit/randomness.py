@@ -40,11 +40,11 @@ class Asked:
 Share = tuple[Tensor | None, ...]  # for each draw of the program what it is given; None: nothing fits
 
 
-class Recorder(TorchDispatchMode):
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Every random number that torch draws."""
 
     def __init__(self, pool: list[Drawn]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.pool = pool
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -65,21 +65,22 @@ KINDS = {
 def standard(func: Any, args: Any, kwargs: Any, value: Tensor) -> Tensor:
     """A draw without the place and the scale that it was given."""
     name = func.overloadpacket.__name__
+    plain = value
     if name in ("normal_", "uniform_"):
         a, b = (*args[1:], *((0.0, 1.0)[len(args) - 1 :]))[:2]
         a, b = kwargs.get("mean", kwargs.get("from", a)), kwargs.get("std", kwargs.get("to", b))
-        return (value - a) / (b if name == "normal_" else b - a)
-    if name == "normal" and args and (isinstance(args[0], Tensor) or len(args) > 1):
-        mean, std = args[0], args[1] if len(args) > 1 else 1.0
-        return (value - mean) / std if isinstance(std, Tensor | float | int) else value - mean
-    return value.clone()
+        plain = (value - a) / (b if name == "normal_" else b - a)
+    elif name == "normal" and args and (isinstance(args[0], Tensor) or len(args) > 1):
+        std = args[1] if len(args) > 1 else 1.0
+        plain = (value - args[0]) / (std if isinstance(std, Tensor | float | int) else 1.0)
+    return plain.clone()
 
 
-class Replay(TorchDispatchMode):
+class Replay(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """The program's draws, taken from `given` one by one; without it, only noted in `asked`."""
 
     def __init__(self, given: Sequence[Tensor | None] = ()) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.given, self.asked = iter(given), list[Asked]()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -94,9 +95,10 @@ class Replay(TorchDispatchMode):
 
 def shares(asked: Sequence[Asked], pool: Sequence[Drawn]) -> list[Share]:
     """The ways to give the program's draws what the user drew, the plain order first; one draw goes to one."""
-    options = [[(i, v) for i, d in enumerate(pool) for v in views(d, a)] or [(None, None)] for a in asked]
+    nothing: list[tuple[int | None, Tensor | None]] = [(None, None)]
+    options = [[(i, v) for i, d in enumerate(pool) for v in views(d, a)] or nothing for a in asked]
     ways = (w for w in product(*options) if distinct([i for i, _ in w]))
-    found = [tuple(v for _, v in w) for w in islice(ways, MOST)]
+    found: list[Share] = [tuple(v for _, v in w) for w in islice(ways, MOST)]
     return found or [tuple(None for _ in asked)]
 
 

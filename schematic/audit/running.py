@@ -28,8 +28,8 @@ MOST = 5  # arguments of a function whose meaning is found out by trying
 @dataclass
 class Moved:
     """What the user's code does to the parameters of one update. `target`: the gradient of what is maximized there,
-    over all optimizers and `times` of a step; `last`: at the last time alone; `left_over`: gradients that an earlier step has used were
-    still there, and are taken out; `leaks`: groups that the losses reach and
+    over all optimizers and `times` of a step; `last`: at the last time alone; `left_over`: gradients that an earlier
+    step has used were still there, and are taken out; `leaks`: groups that the losses reach and
     that the update does not move; `moved`: the groups that do move."""
 
     target: Vector
@@ -70,20 +70,25 @@ def records(question: Data, size: int, seed: int) -> Records:
 
 
 def _random(v: Data, size: int, draw: torch.Generator) -> Tensor:
-    shape, like = (size, *v["event"]), {"dtype": torch.float64}
+    shape = (size, *v["event"])
+
+    def uniform() -> Tensor:
+        return torch.rand(shape, generator=draw, dtype=torch.float64)
+
     match v["prior"], v["kind"]:
         case _, "category":
-            return torch.eye(v["event"][-1], **like)[torch.randint(v["event"][-1], shape[:-1], generator=draw)]
+            count = int(v["event"][-1])
+            return torch.eye(count, dtype=torch.float64)[torch.randint(count, shape[:-1], generator=draw)]
         case _, "binary":
-            return (torch.rand(shape, generator=draw, **like) < 0.5).double()
+            return (uniform() < 0.5).double()
         case "Uniform", _:
-            low, high = v["args"]
-            return low + (high - low) * torch.rand(shape, generator=draw, **like)
+            low, high = map(float, v["args"])
+            return low + (high - low) * uniform()
         case None, "unit":
-            return 0.05 + 0.9 * torch.rand(shape, generator=draw, **like)
+            return 0.05 + 0.9 * uniform()
         case _:
-            mean, scale = v["args"] if v["prior"] == "Normal" else (0.0, 1.0)
-            return mean + scale * torch.randn(shape, generator=draw, **like)
+            mean, scale = map(float, v["args"]) if v["prior"] == "Normal" else (0.0, 1.0)
+            return mean + scale * torch.randn(shape, generator=draw, dtype=torch.float64)
 
 
 def _standard(v: Data, value: Tensor) -> Drawn:
@@ -161,21 +166,26 @@ class Call:
 
     call: Callable[..., Any]
     name: str
+    stage: Stage
     clean: Callable[[], None]
     way: int | None = None
 
     def __call__(self, given: Records, question: Data, adapter: Adapter) -> Any:
-        """Its value; `clean` undoes what a call left behind that failed. Raises: Wrong, or what the call raised for the
-        likeliest arguments."""
+        """Its value; `clean` undoes what a call left behind that failed.
+
+        Raises: Wrong, or what the call raised that came furthest.
+        """
         ways = list(islice(arguments(self.call, given, question, adapter), TRIES))
         if self.way is not None:
             return self.call(*ways[self.way])
         first: BaseException | None = None
+        furthest = -1
         for i, way in enumerate(ways):
             try:
                 value = self.call(*way)
             except Exception as e:
-                first = first or e
+                if len(self.stage.lines) > furthest:
+                    first, furthest = e, len(self.stage.lines)
                 self.clean()
                 continue
             self.way = i
@@ -238,8 +248,15 @@ class Theirs:
             mask[self.parameters.places(mine)] = 1.0
             leaks = {g: self._size(whole, i) for g, i in self.groups.items() if g not in names}
             line = self.stage.lines[loss.grad_fn][1] if loss.grad_fn in self.stage.lines else None
-            here = Moved(whole * mask, [Piece(p.gradient * mask, p.line) for p in kept], None, False, sign * loss.item(),
-                         leaks, line, pool, 1, frozenset(names) & frozenset(groups))  # fmt: skip
+            here = Moved(
+                whole * mask,
+                [Piece(p.gradient * mask, p.line) for p in kept],
+                value=sign * loss.item(),
+                leaks=leaks,
+                line=line,
+                pool=pool,
+                moved=frozenset(names) & frozenset(groups),
+            )
             found = here if found is None else _added(found, here)
         return found
 
@@ -310,7 +327,16 @@ class Theirs:
                 times[g], line = times.get(g, 0) + 1, s.line
         most = max(times.values(), default=0)
         at_last = [p for found in latest.values() for p in found.values()]
-        return Moved(target, list(kept.values()), Moved(last, at_last) if most > 1 else None, left, None, {}, line, pool, most, frozenset(times))
+        return Moved(
+            target,
+            list(kept.values()),
+            last=Moved(last, at_last) if most > 1 else None,
+            left_over=left,
+            line=line,
+            pool=pool,
+            times=most,
+            moved=frozenset(times),
+        )
 
     def _used(self, before: Sequence[Event], seen: dict[int, list[Piece]], places: Any,
               found: Vector) -> tuple[Vector, list[Backward]]:  # fmt: skip
@@ -341,8 +367,15 @@ def _added(a: Moved, b: Moved) -> Moved:
     """Two losses of one update, for different groups of it or for the same."""
     value = None if a.value is None or b.value is None else a.value + b.value
     leaks = {g: max(a.leaks.get(g, 0.0), b.leaks.get(g, 0.0)) for g in {*a.leaks, *b.leaks}}
-    return Moved(a.target + b.target, [*a.pieces, *b.pieces], None, False, value, leaks, a.line or b.line, [*a.pool, *b.pool],
-                 1, a.moved | b.moved)  # fmt: skip
+    return Moved(
+        a.target + b.target,
+        [*a.pieces, *b.pieces],
+        value=value,
+        leaks=leaks,
+        line=a.line or b.line,
+        pool=[*a.pool, *b.pool],
+        moved=a.moved | b.moved,
+    )
 
 
 def scalar(value: Any, name: str) -> Tensor:

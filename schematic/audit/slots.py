@@ -80,8 +80,8 @@ def _same_expectation(s: Slot) -> None:
     s.plain = {n: s.plain[n] + c for n, c in whole[0].items()}
     s.others = [(k, c) for k, c in s.others if k.changes[-1].what not in ALIKE]
     if not parts:
-        s.notes.append(f"{bare(s.facts['name'])} is taken at its sample; the derivation has it in closed form: the same "
-                       "expectation, with more noise")  # fmt: skip
+        name = bare(s.facts["name"])
+        s.notes.append(f"{name} is taken at its sample; the derivation has it in closed form: the same expectation")
 
 
 def bare(name: str) -> str:

@@ -118,14 +118,14 @@ def set_up(stage: Stage) -> None:
     """Patches torch in this process; it stays so until the process ends."""
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
-    torch.FloatTensor = torch.cuda.FloatTensor = torch.DoubleTensor  # type: ignore[misc,assignment]
+    vars(torch)["FloatTensor"] = vars(torch.cuda)["FloatTensor"] = torch.DoubleTensor
     torch.compile = lambda model=None, *a, **k: model if model is not None else (lambda m: m)  # type: ignore[assignment]
     torch.from_numpy = _doubled(torch.from_numpy)
-    Tensor.cuda = lambda self, *a, **k: self  # type: ignore[method-assign,assignment]
-    nn.Module.cuda = lambda self, *a, **k: self  # type: ignore[method-assign,assignment]
+    Tensor.cuda = lambda self, *a, **k: self  # type: ignore[method-assign]
+    nn.Module.cuda = lambda self, *a, **k: self  # type: ignore[method-assign]
     nn.Module.half = nn.Module.float = nn.Module.double  # type: ignore[method-assign]
     nn.Module.to = _module_to  # type: ignore[method-assign,assignment]
-    nn.Module.train = _train  # type: ignore[method-assign]
+    nn.Module.train = _train  # type: ignore[method-assign,assignment]
     for name in ("dropout", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout"):
         if hasattr(F, name):
             setattr(F, name, lambda input, *a, **k: input)

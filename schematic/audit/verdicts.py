@@ -73,7 +73,9 @@ def mask_of(theirs: Theirs, moved: Moved | None, silent: Sequence[str]) -> Vecto
     if moved is None:
         return None
     mask = np.zeros(len(moved.target))
-    mask[theirs.parameters.places(frozenset[int]().union(*(theirs.groups[g] for g in moved.moved if g not in silent)))] = 1.0
+    mask[
+        theirs.parameters.places(frozenset[int]().union(*(theirs.groups[g] for g in moved.moved if g not in silent)))
+    ] = 1.0
     return mask
 
 
@@ -126,9 +128,10 @@ def _list(groups: Sequence[str]) -> str:
 
 
 def unexplained(finding: Finding, line: Line | None) -> Finding:
+    words = "its gradient is no combination of the derived terms, nor of their known variants"
+    change = "compare it with `schematic derive`, term by term"
     finding.verdict = "unexplained"
-    finding.differences += [Difference("unexplained", "", "its gradient is no combination of the derived terms, nor of "
-                           "their known variants", "compare the loss with the derived objective term by term", line)]  # fmt: skip
+    finding.differences.append(Difference("unexplained", "", words, change, line))
     return finding
 
 
@@ -216,7 +219,9 @@ def leaks(asked: Data, theirs: Theirs, trials: Sequence[Trial], u: int, finding:
     own = trials[0].own(u, 0)
     for g, size in seen.leaks.items():
         places = theirs.parameters.places(theirs.groups[g])
-        derived = max((float(np.abs(v.gradient[places]).max(initial=0.0)) for k, v in own.items() if k.update == u), default=0.0)
+        derived = max(
+            (float(np.abs(v.gradient[places]).max(initial=0.0)) for k, v in own.items() if k.update == u), default=0.0
+        )
         if size > 1e-9 and derived == 0.0 and g not in asked["updates"][u]["groups"]:
             words = f"the loss passes gradient into {g}, where the derived one is detached"
             finding.differences.append(Difference("attached", "", words, "detach what it is given", seen.line))

@@ -61,8 +61,8 @@ def replaced(s: Slot, key: Key, coefficient: Sizes, reference: Sizes, asked: Dat
     value = next(iter(r.values()))
     changes = {c.what: c for c in key.changes}
     if "restated" in changes and changes["restated"].to == "unweighted":
-        return Words("weights", f"the logs of the importance weights are averaged, without the log of their mean: {name}",
-                     "take logsumexp over the samples, minus log k, then the mean over the batch")  # fmt: skip
+        words = f"the logs of the importance weights are averaged, where {name} is the log of their mean"
+        return Words("weights", words, "take logsumexp over the samples, minus log k, then the mean over the batch")
     if "restated" in changes:
         return _divergence(name, changes, value, facts_of(asked, key)["form"])
     if "squash" in changes:
@@ -97,8 +97,8 @@ def _flipped(s: Slot, value: float, r: Sizes, coefficient: Sizes) -> Words:
     plain = next(iter(s.plain.values()))
     if s.there and plain * next(iter(coefficient.values())) > 0:
         label = plain / (plain + next(iter(coefficient.values())))
-        return Words("smoothed", f"{name} is trained with the smoothed label {label:.3g} in place of 1",
-                     "use the label 1, or tell that the labels are smoothed: the derived objective has none")  # fmt: skip
+        words = f"{name} is trained with the smoothed label {label:.3g} in place of 1"
+        return Words("smoothed", words, "use the label 1: the derived objective has no smoothed ones")
     if value < 0:
         return Words("saturating", f"the saturating form stands where {name} does: the log of the other domain's "
                      "probability is minimized", "train it with the label of the data; if it is meant, write "
@@ -112,14 +112,14 @@ def _done(s: Slot, name: str, c: Change, value: float, asked: Data) -> Words:
         case "family":
             return _family(s, name, c, asked)
         case "reversed":
-            return Words("reversed", f"{name} is taken the other way round" + ("" if value > 0 else ", with the wrong sign"),
-                         "exchange its two distributions")  # fmt: skip
+            sign = "" if value > 0 else ", with the wrong sign"
+            return Words("reversed", f"{name} is taken the other way round{sign}", "exchange its two distributions")
         case "halves" | "part":
             return _part(s, name, c, value)
         case "output":
-            f = asked["factors"][c.of]
-            return Words("output", f"{name} reads the second output of {f['name']} as a {c.to.split(', ')[1]}, and it is drawn from otherwise",
-                         "use one reading in the draw and in the divergence")  # fmt: skip
+            net, kind = asked["factors"][c.of]["name"], c.to.split(", ")[1]
+            words = f"{name} reads the second output of {net} as a {kind}, and it is drawn from otherwise"
+            return Words("output", words, "use one reading in the draw and in the divergence")
         case "cut":
             return Words("detached", f"{c.of.rpartition('/')[2]} passes no gradient in {name}, and it must",
                          "remove `.detach()`, `no_grad` or `.data` there")  # fmt: skip

@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +34,7 @@ from schematic.audit.verdicts import findings
 
 Data = dict[str, Any]
 
+IMPORTED = 'keep what trains and exits out of the import: `if __name__ == "__main__":`'
 OPEN = {"output", "extra", "parts", "detached"}  # what another reading of a net may explain better
 SHAKES = 8  # random weights under which a net's output is looked at
 GAINS = (2.0, 1.4, 1.0, 0.7, 0.5, 0.35)  # of random weights, the first that does
@@ -50,6 +51,8 @@ def main(question: Path, answer: Path) -> None:
         found = {"error": e.message, "help": e.help}
     except Misfit as e:
         found = {"error": str(e), "help": ""}
+    except SystemExit as e:
+        found = {"error": f"your code ended with exit({e.code}) before there was a verdict", "help": IMPORTED}
     except Exception as e:
         found = raised(e, Path(asked["losses"]).parent)
     answer.write_text(json.dumps(found))
@@ -62,6 +65,8 @@ def raised(e: BaseException, folder: Path) -> Data:
     text = f"{type(e).__name__}: {e}"
     if theirs:
         return {"error": f"your code stopped with {text}", "line": [theirs[-1].filename, theirs[-1].lineno], "help": ""}
+    if isinstance(e, SyntaxError) and e.filename and e.lineno:
+        return {"error": f"your code stopped with {text}", "line": [e.filename, e.lineno], "help": ""}
     return {"internal": text, "traceback": "".join(traceback.format_exception(e))}
 
 
@@ -153,11 +158,12 @@ def prepared(asked: Data, adapter: Adapter, step: Any, stage: Stage) -> tuple[Th
     wrapped = {a: wrap(asked, adapter, a, given, list(owners.values()), parameters, stage) for a in adapter.factors}
     programs = [load(asked["program"], wrapped, asked["updates"])]
     programs += [load(v["program"], wrapped, v["updates"], v["restates"]) for v in asked["variants"]]
-    reach = {a: parameters.reached(lambda w=w: w(*(given.values[p] for p in w.facts["parents"]))) for a, w in wrapped.items()}
+    parents = {a: [given.values[p] for p in w.facts["parents"]] for a, w in wrapped.items()}
+    reach = {a: parameters.reached(partial(w, *parents[a])) for a, w in wrapped.items()}
     groups = ours(asked, reach)
     theirs = Theirs(asked, adapter, stage, parameters, groups)
-    losses = {n: Call(call, "the loss of " + ", ".join(n), theirs.clean) for n, call in adapter.losses.items()}
-    return replace(theirs, losses=losses, step=Call(step, "STEP", theirs.clean) if step else None), programs
+    losses = {n: Call(call, "the loss of " + ", ".join(n), stage, theirs.clean) for n, call in adapter.losses.items()}
+    return replace(theirs, losses=losses, step=Call(step, "STEP", stage, theirs.clean) if step else None), programs
 
 
 def named(owners: Sequence[nn.Module]) -> list[tuple[str, torch.Tensor]]:
@@ -206,10 +212,10 @@ def found_output(facts: Data, values: Sequence[Any]) -> str:
             bounded = bounded and all(bool((v.sum(-1) - 1).abs().max() < 1e-9) for v in found)
         return "probability" if bounded else "logits"
     try:
-        split(values[0], tuple(facts["event"]), 2)
+        found = split(values[0], tuple(facts["event"]), 2)
     except Misfit:
         return "mean"
-    return OUTPUTS["Normal"][0]
+    return OUTPUTS["Normal"][0] if len(found) == 2 else "mean"
 
 
 @dataclass(frozen=True)
@@ -254,7 +260,9 @@ def shaken(theirs: Theirs, program: Program, seed: int, given: Records) -> None:
                 for values in seen
                 if all(p in values for p in w.facts["parents"])
             ]
-        sizes = [float(getattr(c, "base_dist", c).logits.abs().max()) for c in called if not isinstance(c, torch.Tensor)]
+        sizes = [
+            float(getattr(c, "base_dist", c).logits.abs().max()) for c in called if not isinstance(c, torch.Tensor)
+        ]
         if all(size < LARGE for size in sizes):
             return
 
@@ -271,7 +279,9 @@ def trial(theirs: Theirs, programs: Sequence[Program], r: Run) -> Trial:
         torch.manual_seed(r.seed)
         shared = r.ways[update][min(way, len(r.ways[update]) - 1)]
         if still:
-            shared = tuple(torch.zeros(a.shape) if a.kind == "normal" else s for a, s in zip(r.asked, shared, strict=True))
+            shared = tuple(
+                torch.zeros(a.shape) if a.kind == "normal" else s for a, s in zip(r.asked, shared, strict=True)
+            )
         with Replay(shared):
             found: Draw = programs[0].instance.draw(r.given.batch)
         return found

@@ -47,7 +47,9 @@ def audit(losses: Path, file: Path, model: str | None, restate: str | None, adap
     adapter = adapter or (beside if beside.is_file() else None)
     what = {**question(drawn), "losses": str(losses.resolve()), "seed": seed,
             "adapter": str(adapter.resolve()) if adapter else None}  # fmt: skip
-    told = f"running {losses}" + (f" by {adapter}" if adapter else "") + f" in a process of its own, {limit:g} s at most"
+    told = (
+        f"running {losses}" + (f" by {adapter}" if adapter else "") + f" in a process of its own, {limit:g} s at most"
+    )
     click.echo(told, err=True)
     try:
         if init:

@@ -1,4 +1,4 @@
-"""Every audited file over seeds and sizes: `python campaign.py [--seeds N] [--only TEXT]` prints what was said wrongly."""
+"""Every audited file over seeds and sizes: `python tests/audit/campaign.py --seeds N` tells what was said wrongly."""
 
 from __future__ import annotations
 
@@ -30,7 +30,13 @@ def main() -> int:
                 file.write_text(c.text(code, side))
                 for seed in range(options.first, options.first + options.seeds):
                     answer = fleet.ask(
-                        {**asked(c.against, code, side), "losses": str(file), "adapter": None, "seed": seed, "task": "audit"}
+                        {
+                            **asked(c.against, code, side),
+                            "losses": str(file),
+                            "adapter": None,
+                            "seed": seed,
+                            "task": "audit",
+                        }
                     )
                     found = said(answer)
                     count += 1

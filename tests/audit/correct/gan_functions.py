@@ -33,11 +33,11 @@ criterion = nn.BCELoss()
 
 
 def discriminator_loss(real):
-    ones = torch.ones(real.size(0), 1)
-    zeros = torch.zeros(real.size(0), 1)
+    is_real = torch.ones(real.size(0), 1)
+    is_fake = torch.zeros(real.size(0), 1)
     noise = torch.randn(real.size(0), CODE)
-    real_loss = criterion(discriminator(real), ones)
-    fake_loss = criterion(discriminator(generator(noise).detach()), zeros)
+    real_loss = criterion(discriminator(real), is_real)
+    fake_loss = criterion(discriminator(generator(noise).detach()), is_fake)
     return (real_loss + fake_loss) / 2
 
 

@@ -9,7 +9,7 @@ CODE, SIDE = 16, 8
 
 
 class GAN(L.LightningModule):
-    def __init__(self, lr=2e-4, b1=0.5):
+    def __init__(self, rate=2e-4, b1=0.5):
         super().__init__()
         self.save_hyperparameters()
         self.automatic_optimization = False
@@ -48,8 +48,8 @@ class GAN(L.LightningModule):
         self.untoggle_optimizer(optimizer_d)
 
     def configure_optimizers(self):
-        opt_g = torch.optim.Adam(self.generator.parameters(), lr=self.hparams.lr, betas=(self.hparams.b1, 0.999))
-        opt_d = torch.optim.Adam(self.discriminator.parameters(), lr=self.hparams.lr, betas=(self.hparams.b1, 0.999))
+        opt_g = torch.optim.Adam(self.generator.parameters(), lr=self.hparams.rate, betas=(self.hparams.b1, 0.999))
+        opt_d = torch.optim.Adam(self.discriminator.parameters(), lr=self.hparams.rate, betas=(self.hparams.b1, 0.999))
         return [opt_g, opt_d], []
 
 

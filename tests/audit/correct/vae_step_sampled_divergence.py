@@ -10,12 +10,12 @@ class Encoder(nn.Module):
     def __init__(self):
         super().__init__()
         self.hidden = nn.Sequential(nn.Conv2d(1, 6, 3, 2, 1), nn.ReLU(), nn.Flatten())
-        self.mean = nn.LazyLinear(CODE)
+        self.center = nn.LazyLinear(CODE)
         self.raw = nn.LazyLinear(CODE)
 
     def forward(self, image):
         h = self.hidden(image)
-        return self.mean(h), nn.functional.softplus(self.raw(h))
+        return self.center(h), nn.functional.softplus(self.raw(h))
 
 
 class Decoder(nn.Module):

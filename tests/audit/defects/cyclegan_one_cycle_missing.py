@@ -9,9 +9,8 @@ CHANNELS, SIDE = 3, 8
 
 
 def translator():
-    return nn.Sequential(
-        nn.Conv2d(CHANNELS, 6, 3, 1, 1), nn.InstanceNorm2d(6), nn.Softplus(), nn.Conv2d(6, CHANNELS, 3, 1, 1), nn.Sigmoid()
-    )
+    first, last = nn.Conv2d(CHANNELS, 6, 3, 1, 1), nn.Conv2d(6, CHANNELS, 3, 1, 1)
+    return nn.Sequential(first, nn.InstanceNorm2d(6), nn.Softplus(), last, nn.Sigmoid())
 
 
 def judge():

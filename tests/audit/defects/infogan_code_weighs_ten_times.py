@@ -1,7 +1,7 @@
 # against infogan.sg
 # expect phi equal; theta,eta scale
 import torch
-from torch import nn, optim
+from torch import nn
 
 CODE, SIDE = 16, 8
 

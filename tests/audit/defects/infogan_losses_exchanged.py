@@ -1,6 +1,5 @@
 # against infogan.sg
 # expect phi equal; theta,eta missing no-gradient
-import itertools
 
 import numpy as np
 import torch

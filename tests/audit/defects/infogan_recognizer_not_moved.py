@@ -1,6 +1,5 @@
 # against infogan.sg
 # expect phi equal; theta,eta not-moved
-import itertools
 
 import numpy as np
 import torch

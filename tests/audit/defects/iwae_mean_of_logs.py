@@ -1,6 +1,5 @@
 # against iwae.sg
 # expect theta,eta weights
-import torch
 from torch import nn
 from torch.distributions import Bernoulli, Normal
 

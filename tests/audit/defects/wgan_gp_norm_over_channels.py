@@ -6,7 +6,9 @@ import torch.nn as nn
 
 CODE, SIDE, LAMBDA = 16, 8, 10
 
-G = nn.Sequential(nn.Linear(CODE, 32), nn.Softplus(), nn.Linear(32, SIDE * SIDE), nn.Sigmoid(), nn.Unflatten(1, (1, SIDE, SIDE)))
+G = nn.Sequential(
+    nn.Linear(CODE, 32), nn.Softplus(), nn.Linear(32, SIDE * SIDE), nn.Sigmoid(), nn.Unflatten(1, (1, SIDE, SIDE))
+)
 D = nn.Sequential(nn.Conv2d(1, 6, 3, 1, 1), nn.Softplus(), nn.Flatten(), nn.Linear(6 * SIDE * SIDE, 1))
 opt_G = torch.optim.Adam(G.parameters(), lr=1e-4, betas=(0.0, 0.9))
 opt_D = torch.optim.Adam(D.parameters(), lr=1e-4, betas=(0.0, 0.9))
