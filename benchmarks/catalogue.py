@@ -101,10 +101,15 @@ def section(model: AnyModel) -> str:
 
 def _row(k: Known, names: dict[str, str]) -> tuple[str, ...]:
     page, name = page_of(k.file).name, names[k.file]
-    what, _, where = said_of(k.file).partition(": ")
+    what, _, where = reference(said_of(k.file)).partition(": ")
     width = min(THUMBNAIL * int(re.findall(r'width="(\d+)', svg(k.model))[0]), THUMBNAIL_WIDTH)
     drawing = f'<a href="{page}"><img src="images/{stem(k.file)}.svg" width="{width:.0f}" alt="{name}"></a>'
-    return drawing, f"[{name}]({page})<br>{escaped(what)}", escaped(where[:1].upper() + where[1:]), figure(run(k.file))
+    return (
+        drawing,
+        f"[{name}]({page})<br>{sentence(what)}",
+        sentence(where[:1].upper() + where[1:]),
+        figure(run(k.file)),
+    )
 
 
 def figure(found: dict[str, Any] | None) -> str:
@@ -120,6 +125,13 @@ def said_of(file: str) -> str:
     return introduction((EXAMPLES / file).read_text())
 
 
+def reference(said: str) -> str:
+    """The sentences up to the one that names an equation."""
+    sentences = re.split(r"(?<=\.) (?=[A-Z])", said)
+    last = next((n for n, s in enumerate(sentences, 1) if re.search(r"\bEqs?\. \d", s)), len(sentences))
+    return " ".join(sentences[:last])
+
+
 # --- a page -----------------------------------------------------------------------------------------------------
 
 OBJECTIVES = "What each group of parameters maximizes, in nats per example, in "
@@ -132,7 +144,7 @@ def page(k: Known, edges: Iterable[Relation], names: dict[str, str]) -> str:
     found = pipeline.derive(model, report)
     report.check()
     parts = (
-        [f"# {names[k.file]}", "", escaped(said_of(k.file)), "", f"![{k.name}](images/{stem(k.file)}.svg)"],
+        [f"# {names[k.file]}", "", sentence(said_of(k.file)), "", f"![{k.name}](images/{stem(k.file)}.svg)"],
         _file(k),
         _related(k, edges, names),
         _objectives(model, found),
@@ -308,6 +320,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 def listed(items: Iterable[str]) -> str:
     return ", ".join(items) or "–"
+
+
+def sentence(said: str) -> str:
+    """A sentence without Markdown's signs, options of the command line set as code."""
+    pieces = re.split(r"""(--[a-z]+ (?:'[^']*'|"[^"]*"|[^\s.]+))""", said)
+    return "".join(f"`{piece}`" if n % 2 else escaped(piece) for n, piece in enumerate(pieces))
 
 
 def escaped(said: str) -> str:
