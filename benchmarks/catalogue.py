@@ -46,11 +46,10 @@ def pages() -> dict[Path, str]:
     """Every file of the catalogue that is computed, by its path from the repository's root, the current folder."""
     models = known(EXAMPLES)
     edges, names = relations(models), model_names(models)
-    made = {FOLDER / "README.md": index(models, names)}
-    for k in models:
-        made[page_of(k.file)] = page(k, edges, names)
-        made[FOLDER / "images" / f"{stem(k.file)}.svg"] = svg(k.model)
-    return made
+    drawings = {k.file: svg(k.model) for k in models}
+    made = {FOLDER / "images" / f"{stem(file)}.svg": drawing for file, drawing in drawings.items()}
+    made |= {page_of(k.file): page(k, edges, names) for k in models}
+    return made | {FOLDER / "README.md": index(models, names, drawings)}
 
 
 def missing_runs() -> list[str]:
@@ -82,11 +81,11 @@ measured by one [figure](../evaluate.md), before training and after. `{COMMAND}`
 """
 
 
-def index(models: Sequence[Known], names: dict[str, str]) -> str:
+def index(models: Sequence[Known], names: dict[str, str], drawings: dict[str, str]) -> str:
     """The tables of all models."""
     out = [INDEX]
     for title in SECTIONS:
-        rows = [_row(k, names) for k in models if section(k.model) == title]
+        rows = [_row(k, names, drawings[k.file]) for k in models if section(k.model) == title]
         if rows:
             out += [f"## {title}", "", *table(("drawing", "model", "in the paper", "figure"), rows), ""]
     return "\n".join(out)
@@ -99,10 +98,10 @@ def section(model: AnyModel) -> str:
     return SECTIONS[not any(f.adversarial for f in model.factors)]
 
 
-def _row(k: Known, names: dict[str, str]) -> tuple[str, ...]:
+def _row(k: Known, names: dict[str, str], drawn: str) -> tuple[str, ...]:
     page, name = page_of(k.file).name, names[k.file]
     what, _, where = reference(said_of(k.file)).partition(": ")
-    width = min(THUMBNAIL * int(re.findall(r'width="(\d+)', svg(k.model))[0]), THUMBNAIL_WIDTH)
+    width = min(THUMBNAIL * int(re.findall(r'width="(\d+)', drawn)[0]), THUMBNAIL_WIDTH)
     drawing = f'<a href="{page}"><img src="images/{stem(k.file)}.svg" width="{width:.0f}" alt="{name}"></a>'
     return (
         drawing,
