@@ -103,7 +103,7 @@ class Points:
         self, draws: Draws, k: int, top: Density, bottom: Density, body: Term, at: Mapping[str, Point]
     ) -> Array:
         """sum_i w~_i body_i over k draws for each record, or over the batch (k = 0), the weights passing no gradient
-        (Eq. 47)."""
+        (Eq. 47): a sample moves with its own term, not with what it weighs in another's."""
         once = tuple(d for d in draws if d.kind == "data" and k)
         many = tuple(d for d in draws if d not in once)
         total = np.zeros(1)
@@ -113,8 +113,10 @@ class Points:
                 weight = np.exp(self.judged(top, v) - self.judged(bottom, v)).real
                 parts.append((p, weight, self.value(body, v)))
             for t in product(parts, repeat=k or self.batch):
-                inside = sum(w * b for _, w, b in t) / sum(w for _, w, _ in t)
-                total = total + chance * _chance(t) * inside
+                whole = sum(w for _, w, _ in t)
+                for i, (p, w, b) in enumerate(t):
+                    others = _chance([*t[:i], *t[i + 1 :]]).real
+                    total = total + chance * others * p * w / whole * b
         return total
 
     def configurations(self, draws: Draws, at: Mapping[str, Point]) -> Iterator[tuple[Array, Mapping[str, Point]]]:

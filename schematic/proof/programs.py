@@ -41,7 +41,7 @@ class Roots:
 
     def choose(self, size: int) -> Tensor:
         """The place (runs,) of the next choice among `size`."""
-        stride = prod(self.sizes)
+        stride = min(prod(self.sizes), self.runs)  # of more choices than there are runs the rest is at its first value
         self.sizes.append(size)
         return torch.arange(self.runs) // stride % size
 

@@ -225,3 +225,9 @@ def test_a_sum_knows_the_units_of_each_of_its_terms() -> None:
     head = "x : binary(6) = data  z : binary(3) ~ Bernoulli(0.5)  q_eta : x --> z"
     assert_verified(f"""model A {{ {head} p_theta : z -> x }}  model B {{ {head} q_phi : z.rest ~> z.each }}
         model C = A + 0.5 * B""")
+
+
+def test_weights_of_explicit_samples_are_constants() -> None:
+    """A generator that scores: each draw moves with its own term, not with what it weighs in the others'."""
+    assert_verified("""model M { x : binary(3) = data  z : real(3) ~ Normal(0, 1)  y : domain(f, r)
+        p_theta : z, y --> x gradient gumbel(0.7)  q_phi : x ~> y }  model N = importance(M, 4)""")
