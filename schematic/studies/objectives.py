@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from schematic.calculus.terms import Critic, Density, Expect, Log, Mass, Objective, Scale, Summand, Term
+from schematic.calculus.terms import Critic, Density, Expect, Log, Mass, Objective, Scale, Summand, Term, Where, mask
 from schematic.compiler import pipeline
 from schematic.core.diagnostics import Report, in_order
 from schematic.graph.model import AnyModel, Variable
@@ -44,7 +44,9 @@ def formula(s: Summand) -> Term:
     for mass in reversed(s.masses):
         body = Mass(mass, body)
     for drawn in (s.draws, s.outer):
-        body = Expect(drawn, body) if drawn else body
+        body = Expect(drawn, body) if any(d.shown for d in drawn) else body
+    for v, yes in reversed(s.observed):
+        body = Where(mask(v), (int(yes),), f"{v} is {'observed' if yes else 'missing'}", body)
     return Scale(s.scale, body) if s.scale != 1 else body
 
 
@@ -136,6 +138,8 @@ def _graph(model: AnyModel, found: Derived) -> Labelled:
             parts.add(here, "scores", s.atom)
             for n, part in enumerate(s.normalized or ()):
                 parts.add(here, f"normalized {n}", part)
+            for v, yes in s.observed:
+                parts.graph.edge(here, parts.variable(v), "where it is observed" if yes else "where it is missing")
     return parts.graph
 
 
