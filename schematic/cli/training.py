@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from itertools import count
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -141,11 +142,12 @@ def go_on(run: Path) -> Outcome:
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:
-    """How a run ended, for a program; the objectives are the last that were read, in nats per example."""
+    """How a run ended, for a program; the objectives are the last that were read, in nats per example, or null."""
     return {
         "run": str(outcome.run.path),
         "reason": outcome.reason,
         "steps": outcome.steps,
         "seconds": round(outcome.seconds, 1),
-        "objectives": dict(outcome.objectives),
+        "objectives": {g: v if isfinite(v) else None for g, v in outcome.objectives.items()},
+        "fault": outcome.fault,
     }

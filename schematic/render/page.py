@@ -33,7 +33,7 @@ figure { margin: 1rem 0; overflow-x: auto } figure > svg { max-width: 100%; heig
 .next > .formula:first-of-type::before { content: "="; flex: none; width: 1.5rem }
 .next { border-left: 2px solid var(--line); padding-left: 1rem; margin: 1rem 0 }
 .reason { color: var(--soft); font-size: .9rem } .reason b { color: var(--ink); font-weight: 600 }
-.result { background: var(--card); padding: .5rem 1rem; border-radius: .5rem }
+.result { background: var(--card); padding: .5rem 1rem; border-radius: .5rem } .result + .result { margin-top: .5rem }
 figure img { max-width: 100%; height: auto } figcaption { color: var(--soft); font-size: .8rem }
 .row { display: flex; flex-wrap: wrap; gap: 1rem } .row figure { margin: 0; width: calc(25% - .75rem) }
 pre { background: var(--card); padding: .75rem 1rem; border-radius: .5rem; overflow-x: auto; white-space: pre-wrap }

@@ -70,7 +70,7 @@ class Metrics:
             "epoch": round(epoch, 3),
             "seconds": round(seconds, 3),
             "objectives": means.objectives,
-            "gradients": means.gradients,
+            "gradients": {g: norm if isfinite(norm) else None for g, norm in means.gradients.items()},
         }
         with self._file.open("a") as file:
             file.write(json.dumps(line) + "\n")

@@ -39,11 +39,11 @@ def asked(steps: int = 100, **more: Any) -> Settings:
     return Settings(steps=steps, batch=16, device="cpu", precision="64", tune=False, save_every=0.0, **more)
 
 
-def begin(rank: int, folder: Path, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def begin(rank: int, folder: Path, work: Callable[..., None], arguments: tuple[Any, ...], by: str = "gloo") -> None:
     """One of two processes, with one thread, that find each other by a file in the folder."""
     torch.set_num_threads(1)
     place, patience = f"file://{folder / 'meet'}", timedelta(seconds=120)
-    dist.init_process_group("gloo", init_method=place, rank=rank, world_size=2, timeout=patience)
+    dist.init_process_group(by, init_method=place, rank=rank, world_size=2, timeout=patience)
     work(folder, *arguments)
     dist.barrier()
     dist.destroy_process_group()
@@ -164,6 +164,20 @@ def test_torchrun_trains_and_goes_on(tmp_path: Path) -> None:
     run.checkpoints()[-1].unlink()
     assert run.load()["step"] == 40 and ran("--resume", "run")["steps"] == 60
     assert (run / "report.html").exists()
+
+
+def train_on_gpus(folder: Path, text: str) -> None:
+    os.environ["LOCAL_RANK"] = str(dist.get_rank())
+    train(text, out=folder / "two", settings=replace(asked(), device="cuda"), progress=False)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_two_gpus_train_what_one_does(tmp_path: Path) -> None:
+    text = sg.emit(sg.load(EXAMPLES / "vae.sg", restate="q_eta = Normal(mlp(16))  p_theta = mlp(16)"))
+    train(text, out=tmp_path / "one", settings=replace(asked(), device="cuda"), progress=False)
+    mp.spawn(begin, (tmp_path, train_on_gpus, (text,), "nccl"), nprocs=2)
+    assert apart(tmp_path / "one", tmp_path / "two") < 1e-8
 
 
 # --- noise ------------------------------------------------------------------------------------------------
