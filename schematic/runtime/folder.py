@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -49,6 +50,16 @@ def write(path: Path, content: str | bytes) -> None:
     except BaseException:
         os.unlink(name)
         raise
+
+
+def settle(folder: Path) -> None:
+    """Waits until the names in a folder are on the disk, where the system can tell."""
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @dataclass(frozen=True)
@@ -93,6 +104,7 @@ class Run:
         folder, (name, content) = self / "checkpoints", checkpoint.encode(state)
         folder.mkdir(exist_ok=True)
         write(folder / name, content)
+        settle(folder)
         before = {n: p for p in self.checkpoints() if (n := checkpoint.step_of(p.name) or 0) < state["step"]}
         kept = {folder / name, *(before[n] for n in sorted(before)[-(KEEP - 1) :])}
         for path in {*folder.glob("*.pt"), *folder.glob(".*.pt.*")} - kept:
@@ -141,13 +153,32 @@ def create(path: Path, config: Mapping[str, Any], texts: Mapping[str, str]) -> R
         for file in ours(path):
             file.unlink()
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        run.configure(config)
-        for name, text in texts.items():
-            write(run / name, text)
+        if path.exists():
+            _fill(run, config, texts)
+        else:
+            _make(run, config, texts)
     except OSError as e:
         raise RunError(f"{path}: {e.strerror or e}", "--out FOLDER names another place") from None
     return run
+
+
+def _fill(run: Run, config: Mapping[str, Any], texts: Mapping[str, str]) -> None:
+    run.configure(config)
+    for name, text in texts.items():
+        write(run / name, text)
+
+
+def _make(run: Run, config: Mapping[str, Any], texts: Mapping[str, str]) -> None:
+    """The folder as a whole or not at all: made beside its place, then moved there."""
+    run.path.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=f".{run.path.name}.", dir=run.path.parent))
+    try:
+        made.chmod(0o755)
+        _fill(Run(made), config, texts)
+        made.rename(run.path)
+    except BaseException:
+        shutil.rmtree(made)
+        raise
 
 
 def ours(path: Path) -> Iterator[Path]:
