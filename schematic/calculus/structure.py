@@ -140,7 +140,10 @@ def trim(draws: tuple[Density, ...], needed: Iterable[str], where: dict[str, int
             above = {v for v in outside(draws[i]) if v in where} - wanted
             wanted |= above
             pending += above
-    return tuple(_fields(draws[i], {v for v in wanted if where[v] == i}) for i in sorted(kept))
+    here: dict[int, set[str]] = {}
+    for v in wanted:
+        here.setdefault(where[v], set()).add(v)
+    return tuple(_fields(draws[i], here[i]) for i in sorted(kept))
 
 
 def _fields(d: Density, wanted: set[str]) -> Density:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from schematic.calculus.terms import Density, mask, masked
 from schematic.graph.model import Factor, Model, Variable
@@ -67,12 +68,17 @@ class Graph:
             return True
         return self.fixed_at[factor.name] != branch and factor.when in (None, branch)
 
-    @property
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Where each variable stands in the file."""
+        return {name: i for i, name in enumerate(self.variables)}
+
+    @cached_property
     def partial(self) -> tuple[Variable, ...]:
         """The variables that are observed for some records only."""
         return tuple(v for v in self.variables.values() if v.partial)
 
-    @property
+    @cached_property
     def inferred(self) -> tuple[str, ...]:
         """Those of them that an inference factor draws where they are missing."""
         return tuple(v.name for v in self.partial if any(self.inferring(v.name, b) for b in self.branches))

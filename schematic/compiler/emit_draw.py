@@ -141,7 +141,7 @@ def drawn(plan: Plan, branch: Branch, d: Drawn) -> list[str]:
     if d.how == "prior":
         return noted(f"{target} = {prior(variable, d.axes)}", what)
     k = plan.conditional(d.density.factor or "")
-    by_key = {p.key: p for p in branch.draws}
+    by_key = branch.all
     parents = ", ".join(place(branch, by_key[p]) for p in d.parents)
     called = f"self.{k.factor.attribute}({parents or 'batch=(n,)'})"
     if d.frozen and not d.outer:
@@ -154,7 +154,7 @@ def drawn(plan: Plan, branch: Branch, d: Drawn) -> list[str]:
         return noted(f"{target} = {every(variable, d.axes)}", f"{dims}: every value of {d.variable}")
     more = d.axes[: len(d.axes) - max((len(by_key[p].axes) for p in d.parents), default=0)]
     gradient = branch.model.factor(k.factor.name).gradient
-    scored = any((c.branch, key) == (branch.name, d.key) for u in plan.updates for c, key in u.made)
+    scored = (branch.name, d.key) in plan.scored_again
     name = f"made[{quoted(branch.name)}, {quoted(d.key)}]"
     evaluated = f"q = {name} = {called}" if scored else f"q = {called}"
     return [evaluated, *noted(f"{target} = {sample(k, d.how, gradient, more)}", what)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 from schematic.compiler import estimators
 from schematic.compiler.emit_draw import prior, sample
@@ -53,13 +54,15 @@ def _generation(model: Model, usable: tuple[Conditional, ...]) -> Route:
     found = _reach(usable, tuple(v.name for v in known))
     drawn_there = {k.variable.name for k in usable if k.factor.process == "inference"}
     # what no factor can reach is given, as far as the rest needs it
+    names = frozenset(_names(found, known))
     for v in sorted(model.variables, key=lambda v: v.name in drawn_there):
-        if v.data is not None and v.name not in _names(found, known):
-            producers = [k for k in usable if k.variable == v and _own(k, found, known)]
+        if v.data is not None and v.name not in names:
+            producers = [k for k in usable if k.variable == v and all(p.name in names for p in k.parents)]
             if not producers:
                 more = _reach(usable, (*_names(found, known), v.name))
                 if len(more) > len(found):
                     found, known = more, [*known, v]
+                    names = frozenset(_names(found, known))
     drawn: list[tuple[Variable, Conditional | None]] = [(v, None) for v in known if v.prior is not None or v.partial]
     drawn += [(k.variable, k) for k in found]
     wanted = _needed(drawn, lambda v: v.data is not None)
@@ -85,7 +88,8 @@ def _inferred(model: Model, own: tuple[Conditional, ...]) -> Route:
     drawn: list[tuple[Variable, Conditional | None]] = [
         (k.variable, k) for k in _reach(tuple(first), tuple(v.name for v in empirical))
     ]
-    wanted = _needed(drawn, lambda v: v not in empirical)
+    known = frozenset(v.name for v in empirical)
+    wanted = _needed(drawn, lambda v: v.name not in known)
     return Route(tuple(drawn), tuple(v for v in empirical if v.name in wanted))
 
 
@@ -93,20 +97,26 @@ def _names(found: tuple[Conditional, ...], known: list[Variable]) -> tuple[str, 
     return (*(v.name for v in known), *(k.variable.name for k in found))
 
 
-def _own(k: Conditional, found: tuple[Conditional, ...], known: list[Variable]) -> bool:
-    return all(p.name in _names(found, known) for p in k.parents)
-
-
 def _reach(usable: tuple[Conditional, ...], known: tuple[str, ...]) -> tuple[Conditional, ...]:
     """The factors that can be followed from the known variables, one into each new variable, in order."""
     have = set(known)
+    missing = [{p.name for p in k.parents} - have for k in usable]
+    waiting: dict[str, list[int]] = {}
+    for i, names in enumerate(missing):
+        for name in names:
+            waiting.setdefault(name, []).append(i)
+    ready = [i for i, names in enumerate(missing) if not names]  # in order: a heap
     found: list[Conditional] = []
-    while True:
-        ready = [k for k in usable if k.variable.name not in have and all(p.name in have for p in k.parents)]
-        if not ready:
-            return tuple(found)
-        found.append(ready[0])
-        have.add(ready[0].variable.name)
+    while ready:
+        k = usable[heappop(ready)]
+        if k.variable.name not in have:
+            found.append(k)
+            have.add(k.variable.name)
+            for i in waiting.get(k.variable.name, ()):
+                missing[i].discard(k.variable.name)
+                if not missing[i]:
+                    heappush(ready, i)
+    return tuple(found)
 
 
 def _needed(drawn: list[tuple[Variable, Conditional | None]], goal: Callable[[Variable], bool]) -> frozenset[str]:

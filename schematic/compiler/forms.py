@@ -28,7 +28,7 @@ def read(g: Graph, found: Iterable[Density]) -> tuple[str, ...]:
 
 def read_all(g: Graph, body: list[Term]) -> tuple[str, ...]:
     names = needs(Add(tuple(body))) | {t for k in body for t in _targets(k)}
-    return tuple(v for v in g.variables if v in names and v != g.y)
+    return tuple(sorted((v for v in names if v in g.variables and v != g.y), key=g.places.__getitem__))
 
 
 def mentioned_in(g: Graph, body: list[Term], branch: Branch) -> tuple[str, ...]:

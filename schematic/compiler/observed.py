@@ -84,13 +84,12 @@ def by_observation(
 
 def guarded(g: Graph, found: dict[Seen, Reading], *, weighed: bool = False) -> list[tuple[Guard, Reading]]:
     """The terms by what has to be observed or missing for them, with the draws that they need beside the records."""
-    parts: dict[Guard, tuple[list[Term], Reading]] = {}
+    parts: dict[Guard, tuple[dict[Term, None], Reading]] = {}
     for seen, r in found.items():
         for read, term in (pair for whole in r.body for pair in _by_branch(g, whole, r)):
             guard = tuple((v, OBSERVED if v in seen or v not in g.inferred else MISSING) for v in read)
             for one, part in ((guard, term), *(_generated(g, guard, term, r) if weighed else ())):
-                terms, _ = parts.setdefault(one, ([], r))
-                terms += [part] if part not in terms else []
+                parts.setdefault(one, ({}, r))[0][part] = None
     kept = {guard: ([t for t in (_inferred(g, guard, t, r) for t in terms) if t != ZERO], r)
             for guard, (terms, r) in parts.items()}  # fmt: skip
     return [
@@ -102,6 +101,9 @@ def guarded(g: Graph, found: dict[Seen, Reading], *, weighed: bool = False) -> l
 
 def _by_branch(g: Graph, term: Term, r: Reading) -> Iterator[tuple[tuple[str, ...], Term]]:
     """The partial variables that a term reads, and the term; by branches, where they differ."""
+    if not g.partial:
+        yield (), term
+        return
     read: dict[tuple[str, ...], list[int]] = {}
     for branch, case, told in zip(r.branches, r.drawn, r.open, strict=True):
         if (here := _reads(g, term, branch, case)) and not _degenerate(term, branch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from schematic.calculus.terms import KL, Density, LogMean, Objective, Summand, masked
 from schematic.compiler import estimators
@@ -80,15 +81,25 @@ class Context:
         sampled = isinstance(s.atom, KL) and not self.closed(s.atom)
         return (*s.draws, s.atom.left) if sampled and isinstance(s.atom, KL) else s.draws
 
+    @cached_property
+    def _copies(self) -> dict[Number, int]:
+        found: dict[Number, int] = {}
+        for s in (s for o in self.objectives for s in o.summands):
+            bound = s.atom.k if isinstance(s.atom, LogMean) else 0
+            found[s.branch] = max(found.get(s.branch, 0), bound, s.normalized[0] if s.normalized else 0)
+        return found
+
     def copies(self, number: Number) -> int:
         """The importance samples a record in a branch, 0 if there are none."""
-        atoms = [s for o in self.objectives for s in o.summands if s.branch == number]
-        bounds = (s.atom.k for s in atoms if isinstance(s.atom, LogMean))
-        return max((*bounds, *(s.normalized[0] for s in atoms if s.normalized)), default=0)
+        return self._copies.get(number, 0)
+
+    @cached_property
+    def _normalized(self) -> frozenset[Number]:
+        return frozenset(s.branch for o in self.objectives for s in o.summands if s.normalized is not None)
 
     def normalized(self, number: Number) -> bool:
         """A branch whose samples are weighed against each other."""
-        return any(s.normalized is not None for o in self.objectives for s in o.summands if s.branch == number)
+        return number in self._normalized
 
     def key(self, variable: str, level: Level, observed: tuple[str, ...] = ()) -> Key:
         """The name of a value: of another component than the first, and of what follows from an observation."""
@@ -97,7 +108,7 @@ class Context:
         known = () if len(self.inferred) == 1 else observed
         return " ".join((plain, *known, "observed")) if observed else plain
 
-    @property
+    @cached_property
     def inferred(self) -> tuple[str, ...]:
         """The partial variables that a factor infers where they are missing."""
         into = {f.target for f in self.model.factors if f.process == "inference" and not f.adversarial}
@@ -208,9 +219,9 @@ def _wanted(c: Context, number: Number) -> dict[Place, Wanted]:
                 parents = tuple((level, follows.get(p, ()), p) for p in c.parents(d))
                 for target in d.targets:
                     place = (level, follows[target], target)
-                    new = Wanted(replace(d, targets=(target,)), parents)
-                    one = found.get(place, new)
-                    found[place] = replace(one, alive=one.alive | alive, copied=one.copied or copied)
+                    one = found.get(place) or Wanted(replace(d, targets=(target,)), parents)
+                    if place not in found or not alive <= one.alive or copied > one.copied:
+                        found[place] = replace(one, alive=one.alive | alive, copied=one.copied or copied)
     return found
 
 

@@ -29,16 +29,19 @@ def made(
 ) -> tuple[Made, ...]:
     """The densities of an update that its draw has evaluated: of the same factor at the same values, which pass the
     gradient here that they pass there, and of parameters that have not moved between the draw and the update."""
-    stale = _moved_before(u, steps)
+    stale, cut = _moved_before(u, steps), frozenset((*u.detached, *u.renewed))
+    evaluated: dict[tuple[str, str | None, tuple[Key, ...]], Drawn] = {}
+    for b in branches:
+        for d in filter(_evaluated, b.draws):
+            evaluated.setdefault((b.name, d.density.factor, d.parents), d)
     found: dict[Call, Key] = {}
     for c in _scored(u):
-        branch = next(b for b in branches if b.name == c.branch)
-        for d in branch.draws:
-            if _evaluated(d) and d.density.factor == c.density.factor is not None and d.parents == c.parents:
-                moving = groups_of(conditionals[c.density.factor]) | d.depends
-                cut = c.frozen or d.frozen or any((c.branch, p) in u.detached for p in c.parents)
-                if not cut and not moving & stale:
-                    found.setdefault(c, d.key)
+        one = evaluated.get((c.branch, c.density.factor, c.parents))
+        if one is None or c.density.factor is None or c.frozen or one.frozen:
+            continue
+        moving = groups_of(conditionals[c.density.factor]) | one.depends
+        if not moving & stale and not any((c.branch, p) in cut for p in c.parents):
+            found.setdefault(c, one.key)
     return tuple(found.items())
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 
 from schematic.calculus.terms import KL, Add, Critic, Density, Log, LogMean, Objective, Scale, Summand, mask
 from schematic.calculus.terms import Term as Formula
@@ -20,6 +22,7 @@ def update(parts: Iterable[Part], objective: Objective) -> Update:
     """What the groups of an objective maximize."""
     moved = frozenset(objective.groups)
     terms: list[Term] = []
+    names = Counter[str]()
     scores: dict[Call, None] = {}
     detached: dict[tuple[str, Key], None] = {}
     renewed: dict[tuple[str, Key], None] = {}
@@ -28,7 +31,7 @@ def update(parts: Iterable[Part], objective: Objective) -> Update:
         c, branches = known[s.term]
         branch = next(b for b in branches if b.number == s.branch)
         site = Site(c, s, branch, moved)
-        term = site.term(terms)
+        term = site.term(names)
         terms.append(term)
         scores.update((site.drawing(site.drawn[k]), None) for k in term.scores)
         again = tuple(k for k in site.above(site.reads(term)) if site.parted(k))
@@ -49,21 +52,29 @@ class Site:
 
     @property
     def drawn(self) -> dict[Key, Drawn]:
-        return {d.key: d for d in self.branch.draws}
+        return self.branch.all
 
-    @property
+    @cached_property
     def stopped(self) -> frozenset[str]:
         """The variables whose draws pass no gradient in this objective."""
         return frozenset(t for d in self.inner if d.stopped for t in d.targets)
 
-    @property
+    @cached_property
     def inner(self) -> tuple[Density, ...]:
         return (*self.c.inner(self.s), *repeated(self.s))
 
+    @cached_property
+    def targets(self) -> frozenset[str]:
+        return frozenset(t for d in self.inner for t in d.targets)
+
+    @cached_property
+    def observed(self) -> dict[str, tuple[str, ...]]:
+        return self.c.observed(self.s)
+
     def key(self, variable: str) -> Key:
         """The name in the draw of the value that stands for a variable here; inferred ones hide outer ones."""
-        observed = self.c.observed(self.s).get(variable, ())
-        if any(variable in d.targets for d in self.inner):
+        observed = self.observed.get(variable, ())
+        if variable in self.targets:
             return self.c.key(variable, self.s.component, observed)
         return next(d.key for d in self.branch.draws if (d.outer, d.variable, d.observed) == (True, variable, observed))
 
@@ -75,6 +86,10 @@ class Site:
     def parted(self, key: Key) -> bool:
         """The value passes gradient, and something that it is computed from does not: a hollow factor of the
         discriminator's own group reads what others generate."""
+        if not self.stopped:
+            return False
+        if not self.stopped:
+            return False
         d = self.drawn[key]
         return not self.cut(key) and d.variable not in self.stopped and any(
             self.parted(p) or (bool(self.drawn[p].reach) and self.drawn[p].variable in self.stopped) for p in d.parents
@@ -120,7 +135,7 @@ class Site:
         above = self.c.moves(d.density).union(*(self.drawn[p].reach for p in d.parents))
         return d.variable not in self.stopped and not d.outer and bool(above & self.moved)
 
-    def term(self, before: list[Term]) -> Term:
+    def term(self, before: Counter[str]) -> Term:
         """The summand as it is computed; names of terms are kept apart by their place."""
         s = self.s
         atoms = tuple(_sum(s.atom.body)) if isinstance(s.atom, LogMean) else ((Fraction(1), s.atom),)
@@ -142,8 +157,8 @@ class Site:
         shown = f"log 1/{s.atom.k} Σᵢ wᵢ" if isinstance(s.atom, LogMean) else text(s.atom)
         known = "".join(f", {v} {'observed' if yes else 'missing'}" for v, yes in s.observed)
         name = f"{self.branch.name}: {surrogate}{shown}{self.inferred}{known}"
-        count = sum(t.name == name or t.name.startswith(f"{name} #") for t in before)
-        shown = f"{name} #{count + 1}" if count else name
+        before[name] += 1
+        shown = f"{name} #{before[name]}" if before[name] > 1 else name
         how: estimators.Atom = "log_mean" if log_mean else "sum" if inside else plain.how
         found = replace(plain, name=shown, scale=s.scale, how=how, atom=s.atom, masses=masses, weights=weights)
         masks = tuple((mask(v), yes) for v, yes in s.observed)

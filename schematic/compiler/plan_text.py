@@ -12,6 +12,7 @@ from schematic.graph.model import Optimizer
 
 HOW = {
     "data": "from the batch",
+    "mask": "from the batch: 1 where it is observed",
     "prior": "from the prior",
     "map": "a transformation",
     "mean": "the mean",

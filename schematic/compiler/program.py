@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 
 from schematic.calculus.terms import KL, Critic, Density, Log, LogMean, Objective, masked
 from schematic.compiler.estimators import Atom, How
@@ -70,8 +71,18 @@ class Branch:
     model: Model
     term: str
 
+    @cached_property
+    def all(self) -> dict[Key, Drawn]:
+        """Every value of the branch by its name, hidden ones too."""
+        return {d.key: d for d in self.draws}
+
+    @cached_property
+    def by_key(self) -> dict[Key, Drawn]:
+        """The values of the branch by their names, the first of each."""
+        return {d.key: d for d in reversed(self.draws) if not d.hidden}
+
     def drawn(self, key: Key) -> Drawn:
-        return next(d for d in self.draws if d.key == key and not d.hidden)
+        return self.by_key[key]
 
 
 @dataclass(frozen=True)
@@ -156,18 +167,26 @@ class Plan:
     groups: tuple[tuple[str, tuple[str, ...]], ...]
     log: tuple[str, ...]
 
+    @cached_property
+    def _conditionals(self) -> dict[str, Conditional]:
+        return {c.factor.name: c for c in reversed(self.conditionals)}
+
     def conditional(self, factor: str) -> Conditional:
-        return next(c for c in self.conditionals if c.factor.name == factor)
+        return self._conditionals[factor]
+
+    @cached_property
+    def _branches(self) -> dict[str, Branch]:
+        return {b.name: b for b in reversed(self.branches)}
 
     def branch(self, name: str) -> Branch:
-        return next(b for b in self.branches if b.name == name)
+        return self._branches[name]
 
     @property
     def models(self) -> tuple[Model, ...]:
         """The terms of a sum, or the one model."""
         return (self.model,) if isinstance(self.model, Model) else tuple(m for _, m in self.model.terms)
 
-    @property
+    @cached_property
     def variables(self) -> tuple[Variable, ...]:
         """Every variable, with its given distributions in any term."""
         found: dict[str, Variable] = {}
@@ -176,8 +195,17 @@ class Plan:
             found[v.name] = replace(one, data=one.data or v.data, prior=one.prior or v.prior)
         return tuple(found.values())
 
+    @cached_property
+    def scored_again(self) -> frozenset[tuple[str, Key]]:
+        """The values, by branch, whose densities some update takes from the draw."""
+        return frozenset((c.branch, key) for u in self.updates for c, key in u.made)
+
+    @cached_property
+    def _variables(self) -> dict[str, Variable]:
+        return {v.name: v for v in self.variables}
+
     def variable(self, name: str) -> Variable:
-        return next(v for v in self.variables if v.name == name)
+        return self._variables[name]
 
     def net(self, name: str) -> NetDeclaration:
         """A declared net; terms of a sum declare those of one name alike."""
@@ -188,7 +216,7 @@ class Plan:
         mine = (f for f in model.factors if not f.perfect)
         return tuple(replace(self.conditional(f.name), factor=f, variable=model.variable(f.target)) for f in mine)
 
-    @property
+    @cached_property
     def fields(self) -> tuple[tuple[str, Variable], ...]:
         """The data fields that the draws read, each with its (first) variable; where they read none, the first field of
         the model, whose records say how large a batch is."""
@@ -198,6 +226,10 @@ class Plan:
             found.setdefault(field(b.model, name, b.number), b.model.variable(name))
         spare = ((v.data.fields[0], v) for v in self.variables if v.data is not None)
         return tuple(found.items()) or tuple(spare)[:1]
+
+    @cached_property
+    def by_field(self) -> dict[str, Variable]:
+        return dict(self.fields)
 
     @property
     def partial(self) -> tuple[str, ...]:

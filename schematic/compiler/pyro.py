@@ -17,11 +17,16 @@ from schematic.compiler.emit_text import indent, quoted
 from schematic.compiler.program import Plan, field
 from schematic.compiler.pyro_guide import Guide
 from schematic.compiler.pyro_model import Model
-from schematic.compiler.pyro_program import Program, elbo, terms
+from schematic.compiler.pyro_program import Program
 from schematic.compiler.pyro_reading import Reading, read
 
-__all__ = ["elbo", "methods"]
 
+def elbo(plan: Plan) -> str:
+    """The estimator of pyro.infer that computes what `objective` does."""
+    return read(plan).elbo
+
+
+MOST = 100  # variables that Pyro is asked of: a site is written inside of the one that needs it
 P = TypeVar("P", bound=Program)
 
 
@@ -29,10 +34,11 @@ def methods(plan: Plan) -> list[str]:
     """`def model(self, batch)` and `def guide(self, batch)`; nothing where Pyro cannot be asked: readings 5 to 7, a
     blue arrow into no domain, a divergence other than the default, more than two domains, no data, a variable that is
     carried and inferred at once, a partial one beside domains or that nothing infers, a divergence that has a closed
-    form in some branches only, two variables that are drawn from each other, one in one branch and one in another."""
+    form in some branches only, two variables that are drawn from each other, one in one branch and one in another; and
+    of models with more than MOST variables."""
     m = plan.models[0]
     others = (f for f in m.factors if f.adversarial and m.variable(f.target).type.kind != "domain")
-    special = any(v.index for v in m.variables) or any(others)
+    special = any(v.index for v in m.variables) or any(others) or len(m.variables) > MOST
     if len(plan.models) > 1 or m.importance is not None or m.wake_sleep or special:
         return []
     divergences = {f.divergence.name for f in m.factors if f.adversarial}
@@ -83,6 +89,6 @@ def mask(plan: Plan, names: tuple[str, ...], seen: frozenset[str]) -> str:
 
 def uneven(r: Reading) -> bool:
     """The objective takes some factor's divergence in closed form in one cell and samples it in another."""
-    left = (t.left.density.factor for t in terms(r.plan) if t.how == "closed")
+    left = (t.left.density.factor for t in r.terms if t.how == "closed")
     closed = Counter(name for name in left if name is not None)
     return any(count < sum(name in c.entropies for c in r.cells) for name, count in closed.items())

@@ -9,7 +9,7 @@ from schematic.compiler import estimators
 from schematic.compiler.branches import Given, Outer, Source
 from schematic.compiler.emit_nets import rank
 from schematic.compiler.emit_text import indent, number, quoted
-from schematic.compiler.pyro_program import AUX, PARALLEL, PARALLEL_AUX, Program, elbo
+from schematic.compiler.pyro_program import AUX, PARALLEL, PARALLEL_AUX, Program
 from schematic.compiler.pyro_reading import Cell
 from schematic.graph.model import Factor, Variable
 
@@ -108,7 +108,7 @@ class Guide(Program):
 
     def unreparameterized(self, v: Variable) -> bool:
         """TraceMeanField_ELBO takes no discrete site, and the prior's draw passes no gradient."""
-        return v.type.kind in ("category", "binary") and elbo(self.r.plan) == "TraceMeanField_ELBO"
+        return v.type.kind in ("category", "binary") and self.r.elbo == "TraceMeanField_ELBO"
 
     def point(self, f: Factor) -> str:
         """The value of a hollow arrow, or of a Delta."""

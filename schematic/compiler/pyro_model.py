@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from schematic.compiler.branches import Given, Outer
 from schematic.compiler.emit_text import number, quoted, unique
-from schematic.compiler.pyro_program import Program, elbo
+from schematic.compiler.pyro_program import Program
 from schematic.compiler.pyro_reading import Score
 from schematic.graph.model import Factor, Variable
 
@@ -16,7 +16,7 @@ class Model(Program):
     """The solid side scores."""
 
     def method(self) -> list[str]:
-        estimator = elbo(self.r.plan)
+        estimator = self.r.elbo
         branches = len(self.r.graph.branches)
         mean = "batch" if branches == 1 else f"({branches} * batch)"
         return self.frame("model", f"The solid side scores: -{estimator}(model, guide) / {mean} is the objective.")
@@ -75,7 +75,7 @@ class Model(Program):
         if s.factor is not None and self.r.y in s.factor.parents:
             self.judge()
         fn = self.prior(v) if s.factor is None else self.call(s.factor)
-        cells = [i for i, c in enumerate(self.r.cells) if s in c.scores]
+        cells = self.r.cells_of(s)
         left = [i for i in cells if i not in self.taken(v, s)]
         own = s.factor is not None and self.r.y in s.factor.parents and left == cells
         rows = "False" if not left else "" if own else self.here(left)

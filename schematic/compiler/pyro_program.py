@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from schematic.calculus.terms import KL, Density
+from schematic.calculus.terms import Density
 from schematic.compiler import estimators
 from schematic.compiler.branches import Given
 from schematic.compiler.emit_text import TAKEN, WIDTH, indent, local, noted, number, quoted, unique
-from schematic.compiler.program import Conditional, Plan, Term
+from schematic.compiler.program import Conditional
 from schematic.compiler.pyro_reading import Reading
 from schematic.graph.model import Factor, Variable
 
@@ -18,21 +18,6 @@ OWN = frozenset(("rows", "like", "weight", "poutine", "kl_divergence"))
 AUX = 'infer={"is_auxiliary": True}'
 PARALLEL = 'infer={"enumerate": "parallel"}'
 PARALLEL_AUX = 'infer={"enumerate": "parallel", "is_auxiliary": True}'
-
-
-def terms(plan: Plan) -> tuple[Term, ...]:
-    """The summands of the groups that do not judge."""
-    judges = {f.group for f in plan.models[0].factors if f.adversarial and not f.perfect and not f.fixed}
-    return tuple(t for u in plan.updates if not judges & set(u.groups) for t in u.terms)
-
-
-def elbo(plan: Plan) -> str:
-    """The estimator of pyro.infer that computes what `objective` does."""
-    how = {d.how for b in plan.branches for d in b.draws}
-    if "enumerate" in how:
-        return "TraceEnum_ELBO"
-    closed = any(t.how == "closed" for t in terms(plan))
-    return "TraceMeanField_ELBO" if closed and "score" not in how else "Trace_ELBO"
 
 
 @dataclass
@@ -87,7 +72,7 @@ class Program:
         fields = [None if v.data is None else v.data.fields[(c.y or 0) if v.data.given else 0] for c in self.r.cells]
         if self.r.weighed and v.data is not None and v.data.given:
             fields = [v.data.fields[c.origin or 0] for c in self.r.cells]
-        read = dict(self.r.plan.fields)
+        read = self.r.plan.by_field
         known = next((f for f in fields if f in read), None)
         if known is None:
             return f"torch.zeros({', '.join(map(str, (self.count, *v.type.event_shape)))}, **like)"
@@ -142,27 +127,25 @@ class Program:
 
     def held(self, f: Factor) -> bool:
         """Another factor's group trains a net of this one: gradient passes to the values alone."""
-        return any(c.frozen and c.density.factor == f.name for t in terms(self.r.plan) for c in t.calls)
+        return f.name in self.r.held
 
     # --- divergences in closed form ---------------------------------------------------------------------
 
     def pair(self, f: Factor) -> Density | None:
         """What the objective's closed divergence holds against an inference factor; None where there is none."""
-        atoms = (t.atom for t in terms(self.r.plan) if t.how == "closed")
-        return next((a.right for a in atoms if isinstance(a, KL) and a.left.factor == f.name), None)
+        return self.r.pairs.get(f.name)
 
     def apart(self, f: Factor) -> bool:
         """The closed divergence is a factor of the guide, since the estimator would sample it."""
         ways = self.r.origins(f.target)
         discrete = self.how(f) in ("enumerate", "score")
-        natural = discrete or (elbo(self.r.plan) == "TraceMeanField_ELBO" and len(ways) == 1 and self.how(f) == "path")
+        natural = discrete or (self.r.elbo == "TraceMeanField_ELBO" and len(ways) == 1 and self.how(f) == "path")
         return self.pair(f) is not None and not natural
 
     def how(self, f: Factor) -> estimators.How:
         """How the plan draws it; a discrete variable whose value nothing reads needs no gradient."""
-        drawn = (d for b in self.r.plan.branches for d in b.draws if d.density.factor == f.name and not d.outer)
         discrete = self.r.graph.variables[f.target].type.kind in ("category", "binary")
-        return next((d.how for d in drawn), "sample" if discrete and not f.implicit else "path")
+        return self.r.how.get(f.name, "sample" if discrete and not f.implicit else "path")
 
     # TraceMeanField_ELBO takes a closed form wherever it finds one between the two distributions of a site, under the
     # guide's masks and scales alone. It strips a `.mask` from both as long as both have one; one more `.mask(True)`
@@ -171,7 +154,7 @@ class Program:
     def wrap(self, fn: str, v: Variable, masked: bool) -> str:
         """The model's distribution of a latent variable: stripped alike where the objective has a closed form."""
         way = self.r.origins(v.name)[0]
-        if elbo(self.r.plan) != "TraceMeanField_ELBO" or not self.path(v):
+        if self.r.elbo != "TraceMeanField_ELBO" or not self.path(v):
             return fn
         guide = isinstance(way, Factor) and self.r.y in way.parents
         closed = isinstance(way, Factor) and self.pair(way) is not None
@@ -185,7 +168,7 @@ class Program:
 
     def pointed(self, v: Variable, fn: str, masked: bool = False) -> str:
         """The guide's Delta: masked once more than the model's distribution, so that the model's is scored as it is."""
-        if elbo(self.r.plan) != "TraceMeanField_ELBO":
+        if self.r.elbo != "TraceMeanField_ELBO":
             return fn
         model = any(s.factor is not None and self.r.y in s.factor.parents for s in self.r.scored(v.name)[:1])
         return fn + ".mask(True)" * (1 + model - masked)

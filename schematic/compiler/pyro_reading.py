@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from schematic.calculus.terms import KL, Density
 from schematic.compiler.branches import Branch, Given, Graph, Outer, Source, ancestral_sources, graph, sources
-from schematic.compiler.program import Plan
+from schematic.compiler.estimators import How
+from schematic.compiler.program import Plan, Term
 from schematic.graph.model import Factor, Variable
 
 
@@ -59,20 +61,74 @@ class Reading:
         """The cells in which a variable is needed and comes about so."""
         return tuple(i for i, c in enumerate(self.cells) if variable in c.needed and c.source[variable] == source)
 
+    @cached_property
+    def _origins(self) -> dict[str, tuple[Source, ...]]:
+        found: dict[str, list[Source]] = {}
+        for c in self.cells:
+            for v in c.needed:
+                ways = found.setdefault(v, [])
+                if c.source[v] not in ways:
+                    ways.append(c.source[v])
+        return {v: tuple(ways) for v, ways in found.items()}
+
     def origins(self, variable: str) -> tuple[Source, ...]:
         """The ways in which a variable comes about, each once."""
-        found: list[Source] = []
-        for c in self.cells:
-            if variable in c.needed and c.source[variable] not in found:
-                found.append(c.source[variable])
-        return tuple(found)
+        return self._origins.get(variable, ())
+
+    @cached_property
+    def _scored(self) -> dict[str, dict[Score, None]]:
+        found: dict[str, dict[Score, None]] = {}
+        for s in (s for c in self.cells for s in c.scores):
+            found.setdefault(s.variable, {})[s] = None
+        return found
 
     def scored(self, variable: str) -> tuple[Score, ...]:
         """The log densities of a variable, each once."""
-        found: list[Score] = []
-        for c in self.cells:
-            found += [s for s in c.scores if s.variable == variable and s not in found]
-        return tuple(found)
+        return tuple(self._scored.get(variable, ()))
+
+    @cached_property
+    def _cells(self) -> dict[Score, list[int]]:
+        found: dict[Score, list[int]] = {}
+        for i, c in enumerate(self.cells):
+            for s in dict.fromkeys(c.scores):
+                found.setdefault(s, []).append(i)
+        return found
+
+    def cells_of(self, score: Score) -> list[int]:
+        """The cells that score it."""
+        return self._cells.get(score, [])
+
+    @cached_property
+    def terms(self) -> tuple[Term, ...]:
+        """The summands of the groups that do not judge."""
+        judges = {f.group for f in self.graph.model.factors if f.adversarial and not f.perfect and not f.fixed}
+        return tuple(t for u in self.plan.updates if not judges & set(u.groups) for t in u.terms)
+
+    @cached_property
+    def elbo(self) -> str:
+        """The estimator of pyro.infer that computes what `objective` does."""
+        how = {d.how for b in self.plan.branches for d in b.draws}
+        if "enumerate" in how:
+            return "TraceEnum_ELBO"
+        closed = any(t.how == "closed" for t in self.terms)
+        return "TraceMeanField_ELBO" if closed and "score" not in how else "Trace_ELBO"
+
+    @cached_property
+    def held(self) -> frozenset[str | None]:
+        """The factors of which another one's group trains a net: gradient passes to the values alone."""
+        return frozenset(c.density.factor for t in self.terms for c in t.calls if c.frozen)
+
+    @cached_property
+    def pairs(self) -> dict[str | None, Density]:
+        """What the objective's closed divergences hold against each inference factor."""
+        atoms = (t.atom for t in reversed(self.terms) if t.how == "closed")
+        return {a.left.factor: a.right for a in atoms if isinstance(a, KL)}
+
+    @cached_property
+    def how(self) -> dict[str | None, How]:
+        """How the plan draws from each factor."""
+        drawn = (d for b in reversed(self.plan.branches) for d in reversed(b.draws) if not d.outer)
+        return {d.density.factor: d.how for d in drawn}
 
     def drawn_from(self, variable: str, ancestor: str) -> bool:
         """Some cell draws the variable from the other one, at any distance."""
@@ -151,12 +207,11 @@ def _at_hand(
     plan: Plan, g: Graph, y: Branch, origin: Branch, source: dict[str, Source], outer: dict[str, Source], read: set[str]
 ) -> bool:
     """Everything that a term reads has a source, and data that the program reads: else the derivation dropped it."""
-    fields = dict(plan.fields)
 
     def missing(way: Source, branch: Branch) -> bool:
         if isinstance(way, Given) and way.variable.data is not None:
             data = way.variable.data
-            return data.fields[(branch or 0) if data.given else 0] not in fields
+            return data.fields[(branch or 0) if data.given else 0] not in plan.by_field
         return way is None
 
     above = _above(g, source, read)

@@ -282,21 +282,24 @@ def _independent(g: Graph, found: Iterable[Summand]) -> tuple[Factor, ...]:
             continue
         d = s.atom.density
         given = [p for p in d.given if p != g.y]
-        roots = _roots((*s.outer, *s.draws))
-        mine = roots.get(d.target, frozenset())
-        if given and all(not (mine & roots.get(p, frozenset())) for p in given):
+        drawn = {t: one for one in (*s.outer, *s.draws) for t in one.targets}
+        mine = _roots(drawn, d.target)
+        if given and all(not (mine & _roots(drawn, p)) for p in given):
             hit[g.factor(str(d.factor))] = None
     return tuple(hit)
 
 
-def _roots(drawn: tuple[Density, ...]) -> dict[str, frozenset[tuple[str, ...]]]:
-    """From which records and priors each variable of a sample descends; every random draw is a root of its own too."""
-    found: dict[str, frozenset[tuple[str, ...]]] = {}
-    for d in drawn:
-        above = frozenset(r for p in d.given for r in found.get(p, frozenset()))
-        own = frozenset() if d.kind == "implicit" else frozenset({d.targets})
-        for t in d.targets:
-            found[t] = above | own
+def _roots(drawn: dict[str, Density], variable: str) -> set[tuple[str, ...]]:
+    """From which records and priors a variable of a sample descends; every random draw is a root of its own too."""
+    found: set[tuple[str, ...]] = set()
+    seen, pending = {variable}, [variable]
+    while pending:
+        d = drawn.get(pending.pop())
+        if d is not None:
+            found |= set() if d.kind == "implicit" else {d.targets}
+            above = set(d.given) - seen
+            seen |= above
+            pending += above
     return found
 
 
