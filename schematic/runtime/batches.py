@@ -59,8 +59,8 @@ class Batches:
     ) -> None:
         """`batch` records a step, in all processes together. Raises RunError where that cannot be."""
         if batch % world.size:
-            below = batch - batch % world.size or world.size
-            raise RunError(f"a batch of {batch} has no equal parts for {world.size} processes", f"--batch {below}")
+            words = f"a batch of {batch} has no equal parts for {world.size} processes"
+            raise RunError(words, f"--batch {world.fitting(batch)}")
         small = next((s for s in sets if s.records < batch), None)
         if small is not None:
             raise RunError(

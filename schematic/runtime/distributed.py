@@ -29,6 +29,10 @@ class World:
         """Whether this is the process that writes and speaks."""
         return self.rank == 0
 
+    def fitting(self, batch: int) -> int:
+        """The most records up to `batch` of which each process has as many; one each at least."""
+        return max(batch - batch % self.size, self.size)
+
     def part(self, whole: Tensor) -> Tensor:
         """This process's rows of (batch, ...)."""
         n = len(whole) // self.size

@@ -105,14 +105,8 @@ def prepare(text: str, block: Train, asked: Settings) -> Plan:
         board.check()
     cls: Any = load_class(text, "program.py")
     optimizers = optim.resolve(cls.GROUPS, bool(cls.ADVERSARIAL), block.optimizers, asked.optimizers)
-    known = partial_fields(cls)
-    data = sources(cls.FIELDS, cls.TYPES, known, block.data, asked.data, labels=asked.labels, binarize=asked.binarize)
-    sets = place(load(data, cls.FIELDS, cls.TYPES, known), device)
-    if asked.precision == "64":
-        sets = tuple(s.to(torch.float64) for s in sets)
-    if not sets:
-        raise RunError("the model reads no data", "it learns from a variable with `= data(...)`")
-    size = asked.batch or block.batch or min(BATCH, *(s.records for s in sets))
+    data, sets = data_of(cls, block, asked, device)
+    size = asked.batch or block.batch or world.fitting(min(BATCH, *(s.records for s in sets)))
     torch.manual_seed(asked.seed + world.rank)
     generator = torch.Generator(device).manual_seed(asked.seed)
     batches = Batches(sets, size, device, generator, world)
@@ -138,6 +132,20 @@ def prepare(text: str, block: Train, asked: Settings) -> Plan:
         "versions": {"schematic": VERSION, "torch": torch.__version__},
     }
     return Plan(program, shown, sets, device, world, batches, trainer, shards, steps, asked, config)
+
+
+def data_of(
+    cls: Any, block: Train, asked: Settings, device: torch.device
+) -> tuple[tuple[tuple[str, str], ...], tuple[DataSet, ...]]:
+    """The sources of a program's sets, and the sets, in the run's precision and on its device where they fit there."""
+    known = partial_fields(cls)
+    data = sources(cls.FIELDS, cls.TYPES, known, block.data, asked.data, labels=asked.labels, binarize=asked.binarize)
+    sets = load(data, cls.FIELDS, cls.TYPES, known)
+    if not sets:
+        raise RunError("the model reads no data", "it learns from a variable with `= data(...)`")
+    if asked.precision == "64":
+        sets = tuple(s.to(torch.float64) for s in sets)
+    return data, place(sets, device)
 
 
 KEPT = ("labels", "binarize", "save_every", "precision", "compile", "shard", "tensorboard")  # settings, as they are
