@@ -150,13 +150,14 @@ def difference(mine: Ours, side: Side, batch: Batch) -> float:
     with SameNoise(), gradients() as here:
         mine.step(batch)
     differs = largest = 0.0
+    scale = side.scale * (len(next(iter(batch.values()))) if side.summed else 1)
     for name, stacked in side.parameters.items():
         p = mine.program.get_parameter(name)
         own = [seen[id(p)] for seen in here if id(p) in seen]
         their_own = zip(*([seen[id(q)] for seen in theirs if id(q) in seen] for q in stacked), strict=True)
         for g, parts in zip(own, their_own, strict=True):
             h = torch.cat(parts)
-            differs = max(differs, (g * side.scale + h).abs().max().item())
+            differs = max(differs, (g * scale + h).abs().max().item())
             largest = max(largest, h.abs().max().item())
     return differs / largest
 

@@ -15,7 +15,7 @@ Step = Callable[[Batch], object]
 class Side:
     """A peer. `parameters`: those of the peer that are each of ours, by our name, stacked along the first axis.
 
-    `scale`: its losses are minus this times our objectives. `rule`: how its training rule differs from ours, '' if it
+    `scale`: its losses are minus this times our objectives, and `summed` over the batch. `rule`: how its training rule differs from ours, '' if it
     does not: then its gradients are ours times the scale, update by update, which is checked before anything is timed.
     """
 
@@ -23,6 +23,7 @@ class Side:
     step: Step
     parameters: Mapping[str, Sequence[nn.Parameter]]
     scale: float = 1.0
+    summed: bool = False
     rule: str = ""
 
 

@@ -68,7 +68,7 @@ def usual(ours: nn.Module) -> Side:
         optimizer.step()
         return loss
 
-    return Side("usual PyTorch example", step, pairs(model.encoder, model.decoder), scale=128)
+    return Side("usual PyTorch example", step, pairs(model.encoder, model.decoder), summed=True)
 
 
 def tuned(ours: nn.Module) -> Side:
@@ -122,7 +122,7 @@ def pyro_svi(ours: nn.Module) -> Side:
     svi: Any = SVI(vae.model, vae.guide, Adam({"lr": 1e-3}), loss=Trace_ELBO())
     rule = "the divergence at a draw, not in closed form"
     parameters = pairs(vae.encoder, vae.decoder)
-    return Side("Pyro SVI", lambda batch: svi.step(batch["image"]), parameters, scale=128, rule=rule)
+    return Side("Pyro SVI", lambda batch: svi.step(batch["image"]), parameters, summed=True, rule=rule)
 
 
 def pixyz(ours: nn.Module) -> Side:
