@@ -176,11 +176,12 @@ class Writer:
         k = self.plan.conditional(distinct[0].density.factor or "")
         rows = [[self.value(c.branch, p) for p in c.parents] for c in distinct]
         parents = [f"torch.cat(({', '.join(values)}))" for values in zip(*rows, strict=True)]
-        names = [self.named(f"logits_{branch_local(c.branch)}") for c in distinct]
-        self.logits.update(zip(map(_plain, distinct), names, strict=True))
+        for c in distinct:
+            self.logits[_plain(c)] = self.named(f"logits_{branch_local(c.branch)}")
+        names = [self.logits[_plain(c)] for c in distinct]
         called = f"logits = self.{k.factor.attribute}({', '.join(parents)}).logits"
         broken = [called.partition("(")[0] + "(", *(f"    {p}," for p in parents), ").logits"]
-        branches = ", ".join(c.branch for c in distinct)
+        branches = ", ".join(dict.fromkeys(c.branch for c in distinct))
         chunks = f"logits.chunk({len(names)})"
         split = f"{', '.join(names)} = {chunks}"
         self.lines += [

@@ -134,6 +134,18 @@ def test_a_label_that_nothing_infers(compiled: Compile) -> None:
     same(p, p.objective(draw, "eta"), theirs, "eta")
 
 
+def test_a_discriminator_of_what_is_observed_and_of_what_is_inferred(compiled: Compile) -> None:
+    """z is read off the record where it is there, else computed: four passes of D, each with its own logits."""
+    p, _, draw = compiled(f"""model M {{ x : unit(4) = data("image") {T.replace("t :", "z :")} {Y}
+        p_theta : x ==> z = mlp(5)  q_phi : z ~> y = mlp(3) }}""")
+    found = []
+    for name, sign in (("fake", -1), ("real", 1)):
+        one = draw[name]
+        z = torch.where(SEEN[:, None], one["z observed"], one["z"].detach())
+        found.append(0.5 * logsigmoid(sign * p.q_phi(z).logits).mean())
+    same(p, p.objective(draw, "phi"), found[0] + found[1], "phi")
+
+
 @pytest.mark.parametrize("text", (SVAE, AASVAE, CGAN, CVAE))
 def test_what_is_missing_is_never_read(compiled: Compile, text: str) -> None:
     """Whatever stands in a label that is not observed, values and gradients are the same."""
