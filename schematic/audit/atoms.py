@@ -46,6 +46,7 @@ COSTS = {
     "output": 1.0,  # the net's second output read in another way
     "cut": 1.0,  # a value passes no gradient
     "still": 1.0,  # the mean in place of a draw
+    "held": 1.0,  # a net passes no gradient
     "attached": 0.8,  # what passes no gradient passes it
     "points": 1.0,  # a slope taken elsewhere
     "slope": 1.0,  # another penalty on the slope
@@ -157,6 +158,9 @@ def applied(program: Program, draw: Draw, change: Change) -> Iterator[Draw]:
             case "family":
                 w = factors[change.of]
                 stack.enter_context(reading(w, replace(w.read, family=change.to)))
+            case "held":
+                w = factors[change.of]
+                stack.enter_context(reading(w, replace(w.read, held=True)))
             case "output":
                 w = factors[change.of]
                 stack.enter_context(reading(w, replace(w.read, output=change.to)))
@@ -301,6 +305,7 @@ def _of_densities(program: Program, terms: Sequence[Data]) -> Iterator[Any]:
     for f in sorted(scored):
         wrapped = program.factors[f]
         family = wrapped.facts["family"]
+        yield (Change("held", f),), _of(f)
         for other in ("Normal", "Laplace"):
             if other != family or wrapped.read.output != "mean":
                 yield (Change("family", f, other),), _of(f)

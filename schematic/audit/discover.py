@@ -121,8 +121,9 @@ def functions(
     """The file's functions that return a loss, and those (or LightningModules) that make a step."""
     losses, steps = [], []
     for name, value in vars(module).items():
-        lit = value if hasattr(value, "training_step") and hasattr(value, "configure_optimizers") else None
-        if lit is not None and (inspect.isclass(value) is False or value.__module__ == module.__name__):
+        module_like = isinstance(value, nn.Module) or (inspect.isclass(value) and issubclass(value, nn.Module))
+        own = getattr(value, "__module__", None) == module.__name__
+        if module_like and own and all(hasattr(value, n) for n in OWN[:2]):
             steps.append(Found(f"mine.{name}", value))
         if not isinstance(value, FunctionType) or value.__module__ != module.__name__:
             continue

@@ -46,12 +46,14 @@ class Misfit(Exception):
 @dataclass(frozen=True)
 class Read:
     """How a factor's net is read. `squash`: the probability stands where the logit should; `flip`: domains exchanged,
-    f -> -f ("negate") or 1 - f ("complement", for squares); `family`: another one with the same mean."""
+    f -> -f ("negate") or 1 - f ("complement", for squares); `family`: another one with the same mean;
+    `held`: it passes no gradient."""
 
     output: str
     flip: str = ""
     squash: bool = False
     family: str | None = None
+    held: bool = False
 
 
 class Wrapped(nn.Module):
@@ -72,7 +74,7 @@ class Wrapped(nn.Module):
         kinds = [self.variables[p]["kind"] for p in self.facts["parents"]]
         shaped = [formed(r, kind, f) for r, kind, f in zip(rows, kinds, self.forms, strict=True)]
         value = self.net.call(torch.cat([s.flatten(1) for s in shaped], 1)) if self.joined else self.net.call(*shaped)
-        return self.distribution(value, lead)
+        return self.distribution(still(value) if self.read.held else value, lead)
 
     def distribution(self, value: Any, lead: tuple[int, ...]) -> Any:
         """What the net returned, as a factor: batch shape `lead`, patches of a judged image before it."""
@@ -111,6 +113,13 @@ class Wrapped(nn.Module):
         if self.read.family is not None:
             return _around(first, torch.ones_like(first), self.read.family, rank)
         return _around(first, spread, family, rank)
+
+
+def still(value: Any) -> Any:
+    """What a net returned, passing no gradient."""
+    if isinstance(value, tuple | list):
+        return tuple(map(still, value))
+    return value.detach() if isinstance(value, Tensor) else value
 
 
 class _Held:

@@ -185,9 +185,14 @@ def _everywhere(trials: Sequence[Trial], update: int, way: int, all_: bool, mask
         found = _stacked(here, update, way, all_, mask)
         if not all(k in found for k in keys):
             return None
-        fit = solve(_target(here, update, mask, without), [Column(i, 0.0, found[k]) for i, k in enumerate(keys)])
+        heard = [k for k in keys if np.any(found[k])]  # at these points it may have no gradient, as a hinge
+        fit = solve(_target(here, update, mask, without), [Column(i, 0.0, found[k]) for i, k in enumerate(heard)])
         worst = max(worst, fit.residual)
-        coefficients[size] = dict(zip(keys, fit.coefficients, strict=True))
+        coefficients[size] = dict(zip(heard, fit.coefficients, strict=True))
+    for k in keys:
+        known = [c[k] for c in coefficients.values() if k in c]
+        for c in coefficients.values():
+            c.setdefault(k, known[0] if known else 0.0)
     if worst >= EXACT:
         return None
     moved = trials[0].moved[update]

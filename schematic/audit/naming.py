@@ -43,7 +43,8 @@ def named(ratio: Sizes, variables: Data) -> Factor:
 
 def readings(variables: Data) -> Iterator[tuple[Callable[[int], float], float, tuple[tuple[str, str], ...]]]:
     """Readings of a factor, the plainest first: (its dependence on the batch, the rest, what it means)."""
-    counts = {name: prod(v["event"]) for name, v in variables.items() if prod(v["event"]) > 1}
+    summed = {name: v for name, v in variables.items() if v["kind"] != "category"}
+    counts = {name: prod(v["event"]) for name, v in summed.items() if prod(v["event"]) > 1}
     batches: tuple[tuple[Callable[[int], float], tuple[tuple[str, str], ...]], ...] = (
         (lambda n: 1.0, ()),
         (lambda n: float(n), (("sum", "batch"),)),

@@ -31,13 +31,19 @@ SHAPES: tuple[DivergenceName, ...] = ("nonsaturating", "minimax", "least_squares
 def question(model: AnyModel) -> Data:
     """The program, its variants, factors, variables and terms of a model. Raises: SchematicError."""
     planned = _planned(model)
+    partial = [v for v in planned.variables if v.partial and v.data is not None]
+    masks = {f"{v.data.fields[0]}_observed": f"{v.name}_observed" for v in partial if v.data is not None}
     return {
         "name": model.name,
         "program": _text(planned),
         "variants": list(variants(model)),
         "factors": {c.factor.attribute: factor(c) for c in planned.conditionals},
-        "variables": {v.name: variable(v) for v in planned.variables if v.type.kind != "domain"},
-        "fields": {name: v.name for name, v in planned.fields},
+        "variables": {v.name: variable(v) for v in planned.variables if v.type.kind != "domain"}
+        | {
+            name: {"event": [], "kind": "mask", "args": [], "data": [field], "prior": None}
+            for field, name in masks.items()
+        },
+        "fields": {name: v.name for name, v in planned.fields} | masks,
         "updates": updates(planned),
     }
 

@@ -41,9 +41,9 @@ Share = tuple[Tensor | None, ...]  # for each draw of the program what it is giv
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Every random number that torch draws."""
+    """Every random number that torch draws in this thread, into the pool of the time."""
 
-    def __init__(self, pool: list[Drawn]) -> None:
+    def __init__(self, pool: Callable[[], list[Drawn]]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.pool = pool
 
@@ -51,7 +51,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         value = func(*args, **(kwargs or {}))
         kind = KINDS.get(func.overloadpacket.__name__)
         if kind is not None and isinstance(value, Tensor):
-            self.pool.append(Drawn(kind, standard(func, args, kwargs or {}, value.detach())))
+            self.pool().append(Drawn(kind, standard(func, args, kwargs or {}, value.detach())))
         return value
 
 
@@ -93,10 +93,14 @@ class Replay(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return value if shared is None else value.copy_(shared)
 
 
-def shares(asked: Sequence[Asked], pool: Sequence[Drawn]) -> list[Share]:
-    """The ways to give the program's draws what the user drew, the plain order first; one draw goes to one."""
+def shares(asked: Sequence[Asked], pool: Sequence[Drawn], parts: Sequence[Tensor] = ()) -> list[Share]:
+    """The ways to give the program's draws what the user drew, the plain order first; one draw goes to one.
+
+    `parts`: masks of the records, (batch,), for some of which alone the user may draw.
+    """
+    pool = [*pool, *joined(asked, pool)]
     nothing: list[tuple[int | None, Tensor | None]] = [(None, None)]
-    options = [[(i, v) for i, d in enumerate(pool) for v in views(d, a)] or nothing for a in asked]
+    options = [[(i, v) for i, d in enumerate(pool) for v in views(d, a, parts)] or nothing for a in asked]
     ways = (w for w in product(*options) if distinct([i for i, _ in w]))
     found: list[Share] = [tuple(v for _, v in w) for w in islice(ways, MOST)]
     return found or [tuple(None for _ in asked)]
@@ -107,8 +111,30 @@ def distinct(places: Sequence[int | None]) -> bool:
     return len(taken) == len(set(taken))
 
 
-def views(d: Drawn, a: Asked) -> Iterator[Tensor]:
-    """A draw as what the program asks for: in its shape, its axes exchanged, the other end of a uniform."""
+def joined(asked: Sequence[Asked], pool: Sequence[Drawn]) -> Iterator[Drawn]:
+    """Draws of one shape in a row, one on the other, as many as a draw of the program has on its first axis."""
+    for count in {a.shape[0] for a in asked if len(a.shape) > 2}:
+        for i in range(len(pool) - count + 1):
+            row = pool[i : i + count]
+            if len({(d.kind, d.value.shape) for d in row}) == 1:
+                yield Drawn(row[0].kind, torch.stack([d.value for d in row]))
+
+
+def scattered(d: Drawn, a: Asked, part: Tensor) -> Iterator[Tensor]:
+    """A draw for a part of the records as one for all of them, zero for the others."""
+    for axis, n in enumerate(a.shape[:-1]):
+        if n == len(part):
+            inner = (*a.shape[:axis], int(part.sum()), *a.shape[axis + 1 :])
+            for value in views(d, Asked(a.kind, inner)):
+                whole = torch.zeros(a.shape, dtype=value.dtype)
+                yield whole.index_copy_(axis, part.nonzero()[:, 0], value)
+
+
+def views(d: Drawn, a: Asked, parts: Sequence[Tensor] = ()) -> Iterator[Tensor]:
+    """A draw as what the program asks for: in its shape, its axes exchanged, the other end of a uniform; for some of
+    the records."""
+    for part in parts:
+        yield from scattered(d, a, part)
     if d.kind == "class" and a.kind == "exponential":
         if d.value.numel() == prod(a.shape[:-1]) and d.value.numel() and int(d.value.max()) < a.shape[-1]:
             chosen = torch.nn.functional.one_hot(d.value.reshape(a.shape[:-1]).long(), a.shape[-1])
@@ -142,7 +168,7 @@ def recording(pool: list[Drawn]) -> Iterator[None]:
     for name, kind in NUMPY.items():
         setattr(np.random, name, _noted(kept[name], name, kind, pool))
     try:
-        with Recorder(pool):
+        with Recorder(lambda: pool):
             yield
     finally:
         for name, make in kept.items():

@@ -76,6 +76,8 @@ def _random(v: Data, size: int, draw: torch.Generator) -> Tensor:
         return torch.rand(shape, generator=draw, dtype=torch.float64)
 
     match v["prior"], v["kind"]:
+        case _, "mask":
+            return torch.arange(size) % 2 == 0
         case _, "category":
             count = int(v["event"][-1])
             return torch.eye(count, dtype=torch.float64)[torch.randint(count, shape[:-1], generator=draw)]
@@ -229,6 +231,7 @@ class Theirs:
         self.stage.forget()
         torch.manual_seed(seed)
         np.random.seed(seed % 2**32)
+        self.stage.pool = pool
         with on(self.stage), recording(pool):
             return call(given, self.question, self.adapter)
 

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from schematic.audit.randomness import Recorder, Replay
+from schematic.audit.randomness import Drawn, Recorder, Replay
 
 Line = tuple[str, int]  # a file and a line of it
 
@@ -57,6 +57,7 @@ class Stage:
     files: Callable[[str], bool]
     events: list[Event] = field(default_factory=list)
     lines: dict[Any, tuple[Tensor, Line]] = field(default_factory=dict)  # autograd node -> its value, where it was made
+    pool: list[Drawn] = field(default_factory=list)  # what is drawn
     watch: Callable[[Backward], None] | None = None
 
     def here(self) -> Line | None:

@@ -123,6 +123,9 @@ def _done(s: Slot, name: str, c: Change, value: float, asked: Data) -> Words:
         case "cut":
             return Words("detached", f"{c.of.rpartition('/')[2]} passes no gradient in {name}, and it must",
                          "remove `.detach()`, `no_grad` or `.data` there")  # fmt: skip
+        case "held":
+            net = asked["factors"][c.of]["name"]
+            return Words("detached", f"{net} passes no gradient in {name}, and it must", "remove `.detach()` there")
         case "still":
             value_ = c.of.rpartition("/")[2]
             return Words("noiseless", f"{value_} is the mean of its distribution in {name}, not a draw from it",

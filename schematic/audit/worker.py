@@ -10,25 +10,26 @@ import json
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import product
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import nn
 
 from schematic.audit import adapter as adapters
-from schematic.audit import discover, lightning
+from schematic.audit import discover, lightning, standins
 from schematic.audit.adapter import Adapter, Wrong
 from schematic.audit.atoms import Draw, Key, Program, Value, all_atoms, load, own
-from schematic.audit.factors import OUTPUTS, SPREADS, Misfit, Read, Wrapped, fits, split
+from schematic.audit.factors import OUTPUTS, SPREADS, Misfit, Read, Wrapped, fits, reading, split
 from schematic.audit.judging import Trial
 from schematic.audit.parameters import Parameters, modules_of
 from schematic.audit.randomness import Asked, Drawn, Replay, Share, shares
 from schematic.audit.running import Call, Moved, Records, Theirs, records
+from schematic.audit.script import Script
 from schematic.audit.stage import Stage, Step, on, set_up
 from schematic.audit.verdicts import findings
 
@@ -38,6 +39,7 @@ IMPORTED = 'keep what trains and exits out of the import: `if __name__ == "__mai
 OPEN = {"output", "extra", "parts", "detached"}  # what another reading of a net may explain better
 SHAKES = 8  # random weights under which a net's output is looked at
 GAINS = (2.0, 1.4, 1.0, 0.7, 0.5, 0.35)  # of random weights, the first that does
+WIDEST = "mean, logstd"  # the reading that spreads draws most
 LARGE = 14.0  # logits beyond which a probability has too few digits
 SIZES = (5, 5, 7)  # the batches of the trials: two alike, one that tells sums over the batch from means
 
@@ -70,58 +72,70 @@ def raised(e: BaseException, folder: Path) -> Data:
     return {"internal": text, "traceback": "".join(traceback.format_exception(e))}
 
 
-def staged(asked: Data) -> tuple[Stage, ModuleType]:
+def staged(asked: Data) -> tuple[Stage, Script]:
     """The stage, and the user's file, run on it."""
     losses = Path(asked["losses"])
     own_files = {asked["adapter"]} if asked.get("adapter") else set()
     folder = str(losses.parent)
     stage = Stage(lambda name: name.startswith(folder) and name not in own_files - {str(losses)})
     set_up(stage)
+    sys.argv = [str(losses)]  # a script's own options take their defaults
     lightning.install()
+    standins.install()
     torch.manual_seed(asked["seed"])
-    with on(stage):
-        return stage, adapters.load(losses)
+    return stage, Script(losses, stage)
 
 
 def audit(asked: Data) -> Data:
     """The findings for every update of the model."""
-    stage, module = staged(asked)
+    stage, script = staged(asked)
     with on(stage):
-        said = adapters.load(Path(asked["adapter"])) if asked.get("adapter") else module
-    return judged(asked, adapters.read(vars(said), asked), stage)
+        said = adapters.load(Path(asked["adapter"])) if asked.get("adapter") else script.module
+    return judged(asked, adapters.read(vars(said), asked), stage, script)
 
 
-def judged(asked: Data, adapter: Adapter, stage: Stage, deep: bool = True) -> Data:
+def judged(asked: Data, adapter: Adapter, stage: Stage, script: Script, deep: bool = True) -> Data:
     """The findings under an adapter."""
     with on(stage):
-        step = lightning.step_of(adapter.step)
+        step = script.step if adapter.step is script.module else lightning.step_of(adapter.step)
     theirs, programs = prepared(asked, adapter, step, stage)
-    sizes = SIZES if adapter.batch is None else (adapter.batch,) * 2
+    sizes = sizes_of(asked) if adapter.batch is None else (adapter.batch,) * 2
     runs = [run(theirs, programs[0], asked, n, asked["seed"] * 1000 + i) for i, n in enumerate(sizes)]
     return best(asked, adapter, theirs, programs, runs, deep)
 
 
 def initial(asked: Data) -> Data:
     """An adapter for the user's file, as far as running it tells."""
-    stage, module = staged(asked)
+    stage, script = staged(asked)
+    module = script.module
     with on(stage):
         found = discover.objects(module)
     for f in found:
         f.value.double().train()
-    given = records(asked, SIZES[0], asked["seed"])
+    given = records(asked, sizes_of(asked)[0], asked["seed"])
     with on(stage):
         nets = {a: discover.fitting(asked, a, found, given) for a in asked["factors"]}
     losses, steps = discover.functions(asked, module, Adapter({}), given, stage)
+    if script.loops and not steps:
+        steps = [discover.Found("mine", module)]
     options = discover.choices(asked, nets, losses, steps)
 
     def weigh(c: discover.Choice) -> int:
         factors = {a: f.value for a, f in c.factors.items()}
         held = {tuple(k.split(", ")): f.value for k, f in c.losses.items()}
-        return weight(judged(asked, Adapter(factors, losses=held, step=c.step.value if c.step else None), stage, False))
+        return weight(
+            judged(asked, Adapter(factors, losses=held, step=c.step.value if c.step else None), stage, script, False)
+        )
 
     whole = [o for o in options if len(o.factors) == len(asked["factors"]) and (o.losses or o.step)]
     choice, open_ = discover.chosen(asked, whole, weigh) if whole else (options[0], False)
     return {"adapter": discover.written(asked, Path(asked["losses"]).stem, choice, open_, nets)}
+
+
+def sizes_of(asked: Data) -> tuple[int, ...]:
+    """The batches of the trials; even where some records are observed and others are not, half of each."""
+    masked = any(v["kind"] == "mask" for v in asked["variables"].values())
+    return tuple(n + 1 for n in SIZES) if masked else SIZES
 
 
 def best(asked: Data, adapter: Adapter, theirs: Theirs, programs: Sequence[Program], runs: Sequence[Run],
@@ -129,8 +143,8 @@ def best(asked: Data, adapter: Adapter, theirs: Theirs, programs: Sequence[Progr
     """The findings under the reading of the nets' outputs that leaves the least to say; what is equal settles it."""
     open_ = [w for a, w in programs[0].factors.items() if a not in adapter.outputs and w.read.output in SPREADS]
     found: list[tuple[int, Data]] = []
-    for reading in product(SPREADS, repeat=len(open_)):
-        for w, output in zip(open_, reading, strict=True):
+    for outputs in product(SPREADS, repeat=len(open_)):
+        for w, output in zip(open_, outputs, strict=True):
             w.read = Read(output)
         answer = findings(asked, theirs, [trial(theirs, programs, r) for r in runs], deep)
         read = {w.facts["name"]: w.read.output for w in programs[0].factors.values()}
@@ -154,7 +168,7 @@ def prepared(asked: Data, adapter: Adapter, step: Any, stage: Stage) -> tuple[Th
     for m in owners.values():
         m.double().train()
     parameters = Parameters.of(named(list(owners.values())))
-    given = records(asked, SIZES[0] if adapter.batch is None else adapter.batch, asked["seed"])
+    given = records(asked, adapter.batch or sizes_of(asked)[0], asked["seed"])
     wrapped = {a: wrap(asked, adapter, a, given, list(owners.values()), parameters, stage) for a in adapter.factors}
     programs = [load(asked["program"], wrapped, asked["updates"])]
     programs += [load(v["program"], wrapped, v["updates"], v["restates"]) for v in asked["variants"]]
@@ -242,29 +256,39 @@ def run(theirs: Theirs, program: Program, asked: Data, size: int, seed: int) -> 
     moved, steps = theirs.run(given, seed)
     with torch.no_grad(), Replay() as replay:
         program.instance.draw(given.batch)
-    ways = [shares(replay.asked, _pool(m, given)) for m in moved]
+    masks = [v for n, v in given.values.items() if asked["variables"][n]["kind"] == "mask"]
+    parts = [p for m in masks for p in (m, ~m)]
+    ways = [shares(replay.asked, _pool(m, given), parts) for m in moved]
     return Run(size, seed, given, weights, moved, steps, replay.asked, ways)
 
 
 def shaken(theirs: Theirs, program: Program, seed: int, given: Records) -> None:
-    """Random weights under which no probability comes so near to 0 or 1 that its logarithm loses digits."""
+    """Random weights under which no probability comes so near to 0 or 1 that its logarithm loses digits, however the
+    nets are read."""
+    spread = [w for w in program.factors.values() if w.read.output in SPREADS]
     for gain in GAINS[seed % 2 :]:
         theirs.parameters.shake(seed, gain)
-        with torch.no_grad():
-            draw = program.instance.draw(given.batch)
-            seen = [given.values, *draw.values()]
-            called = [
-                w(*(values[p] for p in w.facts["parents"]))
-                for w in program.factors.values()
-                if w.read.output == "probability"
-                for values in seen
-                if all(p in values for p in w.facts["parents"])
-            ]
-        sizes = [
-            float(getattr(c, "base_dist", c).logits.abs().max()) for c in called if not isinstance(c, torch.Tensor)
-        ]
-        if all(size < LARGE for size in sizes):
+        with torch.no_grad(), ExitStack() as stack:
+            largest = logits(program, given)
+            for w in spread:
+                stack.enter_context(reading(w, replace(w.read, output=WIDEST)))
+            largest = max(largest, logits(program, given)) if spread else largest
+        if largest < LARGE:
             return
+
+
+def logits(program: Program, given: Records) -> float:
+    """The largest logit of a probability at the data and at what the program draws."""
+    seen = [given.values, *program.instance.draw(given.batch).values()]
+    called = [
+        w(*(values[p] for p in w.facts["parents"]))
+        for w in program.factors.values()
+        if w.read.output == "probability"
+        for values in seen
+        if all(p in values for p in w.facts["parents"])
+    ]
+    sizes = [getattr(c, "base_dist", c).logits.abs().max().item() for c in called if not isinstance(c, torch.Tensor)]
+    return max(sizes, default=0.0)
 
 
 def trial(theirs: Theirs, programs: Sequence[Program], r: Run) -> Trial:

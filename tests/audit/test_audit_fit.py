@@ -50,7 +50,7 @@ def test_pairs_that_are_the_same_column_are_not_promising() -> None:
 
 
 def test_factors_are_named_at_every_size_of_batch() -> None:
-    variables = {"x": {"event": [1, 8, 8]}, "z": {"event": [16]}}
+    variables = {"x": {"event": [1, 8, 8], "kind": "unit"}, "z": {"event": [16], "kind": "real"}}
     assert named({5: 5.0, 7: 7.0}, variables).parts == (("sum", "batch"),)
     assert named({5: 1 / 64, 7: 1 / 64}, variables).parts == (("mean", "x"),)
     assert named({5: 1 / 80, 7: 1 / 112}, variables).parts == (("mean", "batch"), ("mean", "z"))

@@ -12,6 +12,7 @@ class GAN(L.LightningModule):
     def __init__(self, rate=2e-4, b1=0.5):
         super().__init__()
         self.save_hyperparameters()
+        self.rate, self.b1 = rate, b1
         self.automatic_optimization = False
         self.generator = nn.Sequential(nn.Linear(CODE, 32), nn.LeakyReLU(0.2), nn.Linear(32, SIDE * SIDE), nn.Sigmoid())
         self.discriminator = nn.Sequential(
@@ -48,8 +49,8 @@ class GAN(L.LightningModule):
         self.untoggle_optimizer(optimizer_d)
 
     def configure_optimizers(self):
-        opt_g = torch.optim.Adam(self.generator.parameters(), lr=self.hparams.rate, betas=(self.hparams.b1, 0.999))
-        opt_d = torch.optim.Adam(self.discriminator.parameters(), lr=self.hparams.rate, betas=(self.hparams.b1, 0.999))
+        opt_g = torch.optim.Adam(self.generator.parameters(), lr=self.rate, betas=(self.b1, 0.999))
+        opt_d = torch.optim.Adam(self.discriminator.parameters(), lr=self.rate, betas=(self.b1, 0.999))
         return [opt_g, opt_d], []
 
 
