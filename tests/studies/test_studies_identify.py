@@ -71,7 +71,7 @@ def test_an_example_under_other_names_is_identified(file: str, seed: int) -> Non
 
 
 @given(st.sampled_from(KNOWN), st.integers(0, 2**32))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_single_move_is_found_again(start: Known, seed: int) -> None:
     rng = Random(seed)
     move = rng.choice(list(possible(start.model, replace(goal(start.model), factors=0))))
@@ -85,7 +85,7 @@ def test_a_single_move_is_found_again(start: Known, seed: int) -> None:
 
 
 @given(models())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_any_model_has_a_nearest_one_and_what_is_told_exact_is(model: Model) -> None:
     near = nearest(model, KNOWN)
     assert near is not None
