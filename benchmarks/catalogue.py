@@ -87,7 +87,12 @@ def index(models: Sequence[Known], names: dict[str, str], drawings: dict[str, st
     for title in SECTIONS:
         rows = [_row(k, names, drawings[k.file]) for k in models if section(k.model) == title]
         if rows:
-            out += [f"## {title}", "", *table(("drawing", "model", "in the paper", "figure"), rows), ""]
+            out += [
+                f"## {title}",
+                "",
+                *table(("drawing", "model", "in the paper", "before → after training"), rows),
+                "",
+            ]
     return "\n".join(out)
 
 
