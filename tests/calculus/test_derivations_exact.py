@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from schematic.calculus.exact import Tables, evaluate, factors_of, gradient, random_tables
-from schematic.calculus.terms import Add, Expect, Mass, Objective, Scale, Summand, Term, densities
+from schematic.calculus.terms import Add, Expect, Mass, Objective, Scale, Summand, Term, Where, densities, mask
 from schematic.compiler.objectives import objectives
 from schematic.core.diagnostics import Report
 from schematic.graph.build import load_all
@@ -63,8 +63,11 @@ def tables(model: Model, terms: list[Term], seed: int) -> Tables:
 
 
 def as_term(s: Summand) -> Term:
-    """scale * E_outer[masses * E_draws[atom]]."""
-    inner: Term = Expect(s.draws, s.atom)
+    """scale * E_outer[masses * E_draws[atom]], over the records in which it counts."""
+    counted: Term = s.atom
+    for name, observed in s.observed:
+        counted = Where(mask(name), (int(observed),), "", counted)
+    inner: Term = Expect(s.draws, counted)
     for mass in s.masses:
         inner = Mass(mass, inner)
     return Scale(s.scale, Expect(s.outer, inner))

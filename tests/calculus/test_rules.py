@@ -89,7 +89,7 @@ def test_every_step_of_the_paper_s_derivations(name: str, seed: int) -> None:
 
 
 def test_every_rule_is_used_by_the_paper() -> None:
-    """The logit by a hinge GAN, the weights by an importance-weighted one, a known mask by a code that is partly observed,
+    """The logit by a hinge GAN, weights by an importance-weighted one, a known mask by a code that is partly observed,
     the others by what the paper writes out."""
     hinge = Expect((P_Y, P_X), Critic("linear", REVERSED))
     weighted = Expect((P_Y, P_X), Normalized(4, REVERSED, JUDGE, Log(REVERSED)))

@@ -138,7 +138,7 @@ def test_the_claims_of_verify_hold_for_any_graph(model: Model, seed: int) -> Non
     assert not found, f"{broken_claims(model, seed)}\n{model_text(model)}"
 
 
-@tried(10)
+@tried(5)
 @given(model=larger_models(), seed=st.integers(0, 10_000))
 def test_they_hold_with_three_domains_and_with_units(model: Model, seed: int) -> None:
     found = [*broken_claims(model, seed), *(broken_programs(model, seed) or ())]

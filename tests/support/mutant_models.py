@@ -76,6 +76,7 @@ def corpus() -> dict[str, Model]:
         "hinge": _diverging(infogan, "hinge"),
         "least squares": _diverging(infogan, "least_squares"),
         "bits": example("binary_vae"),
+        "partly observed": example("svae"),
         "units": _hot(example("pm")),
         "three domains": _hot(_three(infogan)),
     }
