@@ -90,8 +90,11 @@ def indent(lines: Iterable[str], depth: int = 1) -> list[str]:
 
 
 def noted(code: str, note: str) -> list[str]:
-    """A line with its comment, which stands above where the line would be too long."""
+    """A line with its comment, which stands above where both are too long; a line too long by itself is broken."""
     written = comment(note)
+    name, _, value = code.partition(" = ")
+    if len(code) > WIDTH and value and " = " not in value:
+        return [written, f"{name} = (", f"    {value}", ")"]
     return [f"{code}  {written}"] if len(code) + len(written) + 2 <= WIDTH else [written, code]
 
 
