@@ -11,7 +11,7 @@ import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from itertools import repeat
 from pathlib import Path
@@ -38,8 +38,9 @@ from schematic.runtime.step import init, step
 
 GAIN = 0.97  # of the plain form's time: what a form has to beat
 ROUNDS = 7
-SECONDS = 0.02  # of one measurement of a layer; a step is measured once a round, however long it is
-VERSION = 1  # of what is remembered
+SECONDS = 0.02  # of one measurement of a layer
+STEPS, MOST = 0.3, 31  # seconds of whole steps, and rounds
+VERSION = 2  # of what is remembered
 
 
 @dataclass(frozen=True)
@@ -116,26 +117,30 @@ def convolutions(program: nn.Module) -> bool:
 
 
 def measure(program: Program, batch: Batch, optimizers: Mapping[str, Optimizer]) -> Tuning:
-    """The forms that are faster here than the plain ones: each layer by itself, the order in memory by whole steps."""
+    """The forms that are faster here than the plain ones: of layers by themselves, and then of whole steps."""
     copy = deepcopy(program)
     module = cast(nn.Module, copy)
     with torch.random.fork_rng(devices=[]):
         sites = {**linears(module), **sequences(module)}
-        if not sites and not convolutions(module):
-            return Tuning()
-        stepped = _stepper(copy, batch, optimizers)
-        seen = _inputs(module, sites, stepped)
-        tuning = Tuning(
-            tuple(n for n in linears(module) if n in seen and _faster(sites[n], OneDNNLinear, seen[n])),
-            tuple(n for n in sequences(module) if n in seen and _faster(sites[n], Doubling, seen[n])),
+        seen = _inputs(module, sites, _stepper(copy, batch, optimizers)) if sites else {}
+        changes: tuple[dict[str, Any], ...] = (
+            {"doubling": tuple(n for n in sequences(module) if n in seen and _faster(sites[n], Doubling, seen[n]))},
+            {"product": tuple(n for n in linears(module) if n in seen and _faster(sites[n], OneDNNLinear, seen[n]))},
+            {"channels_last": convolutions(module)},
         )
-        if not convolutions(module):
-            return tuning
-        apply(module, tuning)
-        moved = deepcopy(copy)
-        apply(cast(nn.Module, moved), Tuning(channels_last=True))
-        last = _ratio(stepped, _stepper(moved, batch, optimizers), once=True) < GAIN
-    return Tuning(tuning.product, tuning.doubling, last)
+        found = Tuning()
+        for change in changes:
+            other = replace(found, **change)
+            if other != found:
+                before, after = (_stepper(_formed(program, tuning), batch, optimizers) for tuning in (found, other))
+                found = other if _ratio(before, after, whole=True) < GAIN else found
+    return found
+
+
+def _formed(program: Program, tuning: Tuning) -> Program:
+    copy = deepcopy(program)
+    apply(cast(nn.Module, copy), tuning)
+    return copy
 
 
 def peek(batches: Batches) -> Batch:
@@ -188,11 +193,13 @@ def _there_and_back(layer: nn.Module, x: Tensor) -> Callable[[], object]:
     return lambda: torch.autograd.grad(layer(x), moving, gradient) if moving else layer(x)
 
 
-def _ratio(plain: Callable[[], object], other: Callable[[], object], once: bool = False) -> float:
-    """The other's time over the plain one's: the median of rounds in which both run by turns."""
-    number = 1 if once else max(1, int(SECONDS / ROUNDS / max(_time(plain, 1), _time(plain, 1), 1e-6)))
-    _time(other, number)
-    return median(_time(other, number) / _time(plain, number) for _ in range(ROUNDS))
+def _ratio(plain: Callable[[], object], other: Callable[[], object], whole: bool = False) -> float:
+    """The other's time over the plain one's: the median of rounds in which both run by turns; of `whole` steps more."""
+    _time(other, 1)
+    once = max(_time(plain, 1), 1e-6)
+    number = max(1, int(SECONDS / ROUNDS / once))
+    rounds = max(ROUNDS, min(MOST, int(STEPS / once))) if whole else ROUNDS
+    return median(_time(other, number) / _time(plain, number) for _ in range(rounds))
 
 
 def _time(run: Callable[[], object], number: int) -> float:
