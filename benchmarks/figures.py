@@ -83,7 +83,7 @@ RUNS = {
     "cgan": Row(CONDITIONAL, "", targets=(("conditional_accuracy", 0.97),)),
     "cvae": Row(("conditional_accuracy", "elbo", "frechet")),
     "cyclegan": Row(
-        ("reconstruction_error_x", "reconstruction_error_z", "translated_x", "translated_z"),
+        ("reconstruction_error", "reconstruction_error_x", "reconstruction_error_z", "translated_x", "translated_z"),
         "",
         beside=Beside("first epoch", f"--epochs 1 --with '{CONSTANT}'", times=0.5),
     ),

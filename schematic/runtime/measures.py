@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from math import log
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -32,6 +33,7 @@ PAIRS = 1000  # records that are sent on a round trip, at most
 
 Row = tuple[str, float, str]  # name, value, unit
 Measure = Callable[[Program], list[Row]]
+Trip = tuple[Route, Batch]  # and its records by variable
 
 
 # --- bounds -------------------------------------------------------------------------------------------------
@@ -238,31 +240,36 @@ def _purity(name: str, route: Route, image: Variable, known: Batch) -> Measure:
 
 
 def of_round_trips(trained: Trained, model: AnyModel, seed: int) -> list[Measure]:
-    """`reconstruction_error` of what is inferred from, or generated of, a record and brought back.
+    """`reconstruction_error` of what is inferred from, or generated of, a record and brought back; of several
+    variables their mean and each one's.
 
     Where the way leads through another set's pictures, `translated_V` is the share of these that a classifier of the
     two sets takes for pictures of that set.
     """
-    routes, found = round_trips(model), list[Measure]()
+    routes, trips, found = round_trips(model), list[Trip](), list[Measure]()
+    held_out = trained.held_out(min(PAIRS, trained.records), CPU) if routes else {}
     for route in routes:
-        name = "reconstruction_error" + (f"_{route.target.name}" if len(routes) > 1 else "")
-        held_out = trained.held_out(min(PAIRS, trained.records), CPU)
         records = {v.name: held_out[trained.program.DATA[v.name]] for v in (*route.reads, route.target)}
-        found.append(_error(name, route, records, seed))
+        trips.append((route, records))
         found += [
             _translated(trained, route, route.graph.variable(v), records)
             for v in route.way
             if _another_set(route.target, route.graph.variable(v))
         ]
-    return found
+    return [_errors(trips, seed), *found] if trips else []
 
 
-def _error(name: str, route: Route, records: Batch, seed: int) -> Measure:
+def _errors(trips: Sequence[Trip], seed: int) -> Measure:
     def measure(program: Program) -> list[Row]:
-        with seeded(seed, CPU):
-            back = _followed(program, route, records)[route.target.name]
-        error = (back - records[route.target.name]).abs().mean()
-        return [(name, float(error), "mean absolute error per dimension")]
+        errors = {}
+        for route, records in trips:
+            with seeded(seed, CPU):
+                back = _followed(program, route, records)[route.target.name]
+            errors[route.target.name] = float((back - records[route.target.name]).abs().mean())
+        rows = {"reconstruction_error": fmean(errors.values())}
+        if len(errors) > 1:
+            rows |= {f"reconstruction_error_{name}": error for name, error in errors.items()}
+        return [(name, error, "mean absolute error per dimension") for name, error in rows.items()]
 
     return measure
 
