@@ -15,8 +15,9 @@ Step = Callable[[Batch], object]
 class Side:
     """A peer. `parameters`: those of the peer that are each of ours, by our name, stacked along the first axis.
 
-    `scale`: its losses are minus this times our objectives, and `summed` over the batch. `rule`: how its training rule differs from ours, '' if it
-    does not: then its gradients are ours times the scale, update by update, which is checked before anything is timed.
+    `scale`: its losses are minus this times our objectives, and `summed` over the batch. `rule`: how its training rule
+    differs from ours, '' if it does not: then its gradients are ours times the scale, update by update, which is
+    checked before anything is timed.
     """
 
     name: str
