@@ -128,6 +128,7 @@ def functions(
         if not isinstance(value, FunctionType) or value.__module__ != module.__name__:
             continue
         stage.forget()
+        stage.size = given.size
         call = Call(value, name, stage, stage.forget)
         try:
             with on(stage):

@@ -45,6 +45,7 @@ def question(model: AnyModel) -> Data:
         },
         "fields": {name: v.name for name, v in planned.fields} | masks,
         "updates": updates(planned),
+        "generated": [b.name for b in planned.branches if b.number == 0],
     }
 
 

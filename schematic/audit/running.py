@@ -22,6 +22,7 @@ from schematic.audit.stage import Backward, Event, Line, Stage, Step, on
 Data = dict[str, Any]
 
 TRIES = 400  # ways to call a function that are tried
+APART = 6  # of these, those that are tried after one that ran on other rows than the batch's
 MOST = 5  # arguments of a function whose meaning is found out by trying
 
 
@@ -182,7 +183,10 @@ class Call:
             return self.call(*ways[self.way])
         first: BaseException | None = None
         furthest = -1
+        fallback: int | None = None
         for i, way in enumerate(ways):
+            if fallback is not None and i > fallback + APART:
+                break
             try:
                 value = self.call(*way)
             except Exception as e:
@@ -190,8 +194,15 @@ class Call:
                     first, furthest = e, len(self.stage.lines)
                 self.clean()
                 continue
+            if self.stage.apart and i + 1 < len(ways):  # `len` of a list, the first record of a batch
+                fallback = i if fallback is None else fallback
+                self.clean()
+                continue
             self.way = i
             return value
+        if fallback is not None:
+            self.way = fallback
+            return self.call(*ways[fallback])
         if first is None:
             raise Wrong(f"{self.name} takes arguments that are no variables of the model",
                         "give a lambda whose arguments are named after the model's variables")  # fmt: skip
@@ -231,7 +242,7 @@ class Theirs:
         self.stage.forget()
         torch.manual_seed(seed)
         np.random.seed(seed % 2**32)
-        self.stage.pool = pool
+        self.stage.pool, self.stage.size = pool, given.size
         with on(self.stage), recording(pool):
             return call(given, self.question, self.adapter)
 

@@ -58,6 +58,8 @@ class Stage:
     events: list[Event] = field(default_factory=list)
     lines: dict[Any, tuple[Tensor, Line]] = field(default_factory=dict)  # autograd node -> its value, where it was made
     pool: list[Drawn] = field(default_factory=list)  # what is drawn
+    size: int = 1  # of the batch
+    apart: bool = False  # a layer was given rows that are not those of the whole batch
     watch: Callable[[Backward], None] | None = None
 
     def here(self) -> Line | None:
@@ -73,6 +75,10 @@ class Stage:
         """A new run begins."""
         self.events.clear()
         self.lines.clear()
+        self.apart = False
+
+
+LAYERS = (F.linear, F.conv1d, F.conv2d, F.conv3d, F.conv_transpose2d, F.embedding)
 
 
 class Trace(TorchFunctionMode):
@@ -87,6 +93,8 @@ class Trace(TorchFunctionMode):
         if func is Tensor.float or func is Tensor.half:
             func = Tensor.double
         value = func(*args, **kwargs)
+        if func in LAYERS and args[0].dim() > 1 and len(args[0]) % self.stage.size:
+            self.stage.apart = True
         for v in value if isinstance(value, tuple) else (value,):
             if isinstance(v, Tensor) and v.dtype == torch.float32 and type(v) is Tensor:
                 value = value.double()

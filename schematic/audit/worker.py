@@ -232,6 +232,9 @@ def found_output(facts: Data, values: Sequence[Any]) -> str:
     return OUTPUTS["Normal"][0] if len(found) == 2 else "mean"
 
 
+Way = tuple[Share, dict[str, torch.Tensor] | None]
+
+
 @dataclass(frozen=True)
 class Run:
     """One run of theirs: the weights, the data, what it moved, and the ways to share its draws."""
@@ -243,7 +246,8 @@ class Run:
     moved: Sequence[Moved | None]
     steps: Sequence[Step]
     asked: Sequence[Asked]
-    ways: Sequence[Sequence[Share]]
+    generated: Sequence[str]
+    ways: Sequence[Sequence[Way]]
 
 
 def run(theirs: Theirs, program: Program, asked: Data, size: int, seed: int) -> Run:
@@ -258,8 +262,8 @@ def run(theirs: Theirs, program: Program, asked: Data, size: int, seed: int) -> 
         program.instance.draw(given.batch)
     masks = [v for n, v in given.values.items() if asked["variables"][n]["kind"] == "mask"]
     parts = [p for m in masks for p in (m, ~m)]
-    ways = [shares(replay.asked, _pool(m, given), parts) for m in moved]
-    return Run(size, seed, given, weights, moved, steps, replay.asked, ways)
+    ways = [_ways(asked, given, shares(replay.asked, _pool(m, given), parts), _pool(m, given)) for m in moved]
+    return Run(size, seed, given, weights, moved, steps, replay.asked, asked["generated"], ways)
 
 
 def shaken(theirs: Theirs, program: Program, seed: int, given: Records) -> None:
@@ -301,13 +305,16 @@ def trial(theirs: Theirs, programs: Sequence[Program], r: Run) -> Trial:
                     t.copy_(w)
                 t.requires_grad_()
         torch.manual_seed(r.seed)
-        shared = r.ways[update][min(way, len(r.ways[update]) - 1)]
+        shared, made = r.ways[update][min(way, len(r.ways[update]) - 1)]
         if still:
             shared = tuple(
                 torch.zeros(a.shape) if a.kind == "normal" else s for a, s in zip(r.asked, shared, strict=True)
             )
         with Replay(shared):
             found: Draw = programs[0].instance.draw(r.given.batch)
+        if made is not None:
+            with Replay(shared):
+                found |= {b: v for b, v in programs[0].instance.draw(r.given.batch | made).items() if b in r.generated}
         return found
 
     @cache
@@ -321,6 +328,19 @@ def trial(theirs: Theirs, programs: Sequence[Program], r: Run) -> Trial:
         return all_atoms(held, draw(update, way), theirs.parameters)
 
     return Trial(r.size, r.moved, max(map(len, r.ways)), own_, atoms_, r.steps)
+
+
+def _ways(asked: Data, given: Records, found: Sequence[Share], pool: Sequence[Drawn]) -> list[Way]:
+    """The ways to share draws; with them, what the user drew in place of classes of the data, for what is generated."""
+    made: list[dict[str, torch.Tensor] | None] = [None]
+    for field, name in asked["fields"].items():
+        v = asked["variables"][name]
+        for d in pool if v["kind"] == "category" and asked["generated"] else ():
+            whole = d.kind == "class" and d.value.numel() * v["event"][-1] == given.batch[field].numel()
+            if whole and int(d.value.max()) < v["event"][-1]:
+                classes = torch.nn.functional.one_hot(d.value.long(), v["event"][-1])
+                made.append({field: classes.reshape(given.batch[field].shape).double()})
+    return [(share, m) for m in made for share in found]
 
 
 def _pool(moved: Moved | None, given: Records) -> list[Drawn]:
