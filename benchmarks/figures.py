@@ -26,7 +26,7 @@ from schematic.runtime.samples import classified, generate, pictures, returned
 ROOT = Path(__file__).parents[1]
 EXAMPLES, OUT, KEPT = Path("examples"), Path("docs/catalogue/runs"), Path("runs/figures")
 MACHINE = "2 CPU cores"
-RECORDS, SHOWN, COLOURED = 512, 64, 16  # in a picture: read, shown in grey, shown in colour
+RECORDS, SHOWN, COLOURED = 512, 64, 5  # in a picture: read, shown in grey, shown in colour
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def picture(at: Path) -> bytes:
     trained, model = reload(at), spec(Run(at))
     batch = trained.held_out(COLOURED, trained.device)
     assert model is not None, "the command line gives every run its model"
-    there_and_back = returned(trained.program, model, batch, 0)
+    there_and_back = returned(trained.program, model, batch, 0, COLOURED)
     if len(there_and_back) > 1:
         return next(iter(there_and_back.values()))
     batch = trained.held_out(RECORDS, trained.device)

@@ -64,7 +64,9 @@ def rows(images: Sequence[Tensor], columns: int = COLUMNS) -> bytes:
     return grid(numpy(torch.cat([row for part in parts for row in part])), columns)
 
 
-def returned(program: Program, model: AnyModel, batch: Batch, seed: int) -> dict[str, bytes]:
+def returned(
+    program: Program, model: AnyModel, batch: Batch, seed: int, columns: int = COLUMNS
+) -> dict[str, bytes]:
     """By variable, records above what comes back of them through inference and generation; a picture that the way
     leads through stands between."""
     found = {}
@@ -75,7 +77,7 @@ def returned(program: Program, model: AnyModel, batch: Batch, seed: int) -> dict
             with seeded(seed, device_of(program)):
                 values = follow(program, route, records)
             between = [values[v] for v in route.way if values[v].shape == records[name].shape]
-            found[name] = rows((records[name], *between, values[name]))
+            found[name] = rows((records[name], *between, values[name]), columns)
     return found
 
 
