@@ -184,6 +184,7 @@ class Call:
         first: BaseException | None = None
         furthest = -1
         fallback: int | None = None
+        whole = all(v["kind"] != "mask" for v in question["variables"].values())  # no record is apart by its nature
         for i, way in enumerate(ways):
             if fallback is not None and i > fallback + APART:
                 break
@@ -194,7 +195,7 @@ class Call:
                     first, furthest = e, len(self.stage.lines)
                 self.clean()
                 continue
-            if self.stage.apart and i + 1 < len(ways):  # `len` of a list, the first record of a batch
+            if self.stage.apart and whole and i + 1 < len(ways):  # `len` of a list, the first record of a batch
                 fallback = i if fallback is None else fallback
                 self.clean()
                 continue
