@@ -78,7 +78,12 @@ class Stage:
         self.apart = False
 
 
-LAYERS = (F.linear, F.conv1d, F.conv2d, F.conv3d, F.conv_transpose2d, F.embedding)
+LAYERS = (F.linear, F.conv1d, F.conv2d, F.conv3d, F.conv_transpose2d)
+
+
+def _rows(layer: Any, value: Tensor) -> int:
+    """The records that a layer is given; a linear one may have them behind other axes."""
+    return value.numel() // max(1, value.shape[-1]) if layer is F.linear else len(value)
 
 
 class Trace(TorchFunctionMode):
@@ -93,7 +98,7 @@ class Trace(TorchFunctionMode):
         if func is Tensor.float or func is Tensor.half:
             func = Tensor.double
         value = func(*args, **kwargs)
-        if func in LAYERS and args[0].dim() > 1 and len(args[0]) % self.stage.size:
+        if func in LAYERS and args[0].dim() > 1 and _rows(func, args[0]) % self.stage.size:
             self.stage.apart = True
         for v in value if isinstance(value, tuple) else (value,):
             if isinstance(v, Tensor) and v.dtype == torch.float32 and type(v) is Tensor:
