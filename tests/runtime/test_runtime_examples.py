@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import schematic as sg
-from schematic.graph.model import Model
+from schematic.graph.model import Model, Train
 from schematic.graph.optimizers import ADVERSARIAL, CODE, DENSITY, optimizer
 from schematic.runtime.bounds import evidence
 from schematic.runtime.evaluate import evaluate
@@ -81,7 +82,7 @@ def test_two_sets_of_different_data_train(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_default_optimizers_follow_what_stands_in_the_model() -> None:
     def of(name: str, group: str) -> object:
-        return optimizer(sg.load(EXAMPLES / f"{name}.sg").drawn, group)
+        return optimizer(replace(sg.load(EXAMPLES / f"{name}.sg").drawn, train=Train()), group)
 
     assert [of("infogan", g) for g in ("phi", "theta", "eta")] == [ADVERSARIAL, ADVERSARIAL, CODE]
     assert [of("vae", g) for g in ("theta", "eta")] == [DENSITY, DENSITY]  # its discriminator is perfect
