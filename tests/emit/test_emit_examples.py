@@ -173,7 +173,7 @@ def bigan(p: Any, draw: Draw) -> dict[str, Tensor]:
 
 def ada(p: Any, draw: Draw) -> dict[str, Tensor]:
     target, source = (p.p_theta.net(draw[name]["z"]) for name in ("usps", "mnist"))
-    confused = logsigmoid(-logit(p, source)).mean() + logsigmoid(logit(p, target)).mean()
+    confused = 0.3 * (logsigmoid(-logit(p, source)).mean() + logsigmoid(logit(p, target)).mean())
     labelled = chosen(p.p_eta.net(source), draw["mnist"]["t"]).mean()
     return {"phi": told(p, (target,), (source,)), "theta": (confused + labelled) / 2}
 
