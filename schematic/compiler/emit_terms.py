@@ -18,6 +18,7 @@ from schematic.compiler.emit_text import (
     branch_local,
     comment,
     indent,
+    key_local,
     local,
     noted,
     number,
@@ -144,7 +145,7 @@ class Writer:
             d = self.plan.branch(branch).drawn(key)
             attribute = f"self.{self.plan.conditional(d.density.factor or '').factor.attribute}"
             parents = ", ".join(self.value(branch, k) for k in d.parents)
-            name = self.named(f"{key.replace('.', '_')}_{branch_local(branch)}")
+            name = self.named(key_local(f"{key}_{branch_local(branch)}"))
             code = f"frozen({attribute}, {parents})" if d.frozen else f"{attribute}({parents})"
             self.lines += noted(f"{name} = {code}", "once more: what it is computed from passes no gradient")
             self.made[f"{branch} {key}"] = name

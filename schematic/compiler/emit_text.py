@@ -22,6 +22,11 @@ def local(name: str) -> str:
     return checked(f"{name}_" if name in TAKEN else name)
 
 
+def key_local(key: str) -> str:
+    """The local variable of a value: `z`, `z_real` of another component, `z_observed` of what is observed."""
+    return local(key.replace(".", "_").replace(" ", "_"))
+
+
 def branch_local(name: str) -> str:
     """The local variable of a branch: `fake`, of a sum `Half__fake` or `_2__fake`; no name of a file has two lines."""
     term, _, own = name.rpartition(".")

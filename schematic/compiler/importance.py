@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from schematic.calculus.structure import bound
-from schematic.calculus.terms import Add, Density, Expect, Log, LogMean, Normalized, Scale, Term, Where
+from schematic.calculus.terms import Add, Density, Expect, Log, LogMean, Normalized, Objective, Scale, Term, Where
 from schematic.compiler.branches import Graph
 from schematic.compiler.estimators import ENUMERABLE, values
 from schematic.compiler.forms import blue_density
@@ -37,6 +37,17 @@ def check_importance(g: Graph, report: Report) -> None:
         report.add(
             error("SG415", g.blue[1].arrow, "`importance` weighs by one adversary, and there are several",
                   "one blue arrow from all the sources")
+        )  # fmt: skip
+
+
+def check_weights(g: Graph, found: tuple[Objective, ...], report: Report) -> None:
+    """Weights over a batch are made of all of its records: none may lack what the weight depends on."""
+    weighed = (s for o in found for s in o.summands if s.normalized is not None and s.normalized[0] == 0)
+    for name in dict.fromkeys(v for s in weighed for v, _ in s.observed):
+        report.add(
+            error("SG415", g.model.reading,
+                  f"`importance` weighs the records of a batch against each other, and `{name}` is `partial`: some have "
+                  "no weight", f"`importance(M, 16)`, draws of each record, or `{name}` in all of them")
         )  # fmt: skip
 
 

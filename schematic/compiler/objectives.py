@@ -19,7 +19,7 @@ from schematic.calculus.text import density_text
 from schematic.compiler.asleep import phase_term, phases
 from schematic.compiler.brackets import number, unpriced
 from schematic.compiler.branches import Graph, graph
-from schematic.compiler.importance import check_importance
+from schematic.compiler.importance import check_importance, check_weights
 from schematic.compiler.observed import check_partial
 from schematic.compiler.sampled import judge_term, others_term
 from schematic.compiler.soundness import check_objectives, check_reading, check_warnings
@@ -46,6 +46,7 @@ def objectives(model: AnyModel, report: Report) -> tuple[Objective, ...]:
     found = tuple(_objective(g, groups, start) for groups, start in _starts(g, report))
     if not report.failed:
         check_objectives(g, found, report)
+        check_weights(g, found, report)
         check_warnings(g, found, report)
     return () if report.failed else tuple(o for o in found if o.summands)
 

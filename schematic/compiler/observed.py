@@ -16,6 +16,7 @@ from schematic.calculus.terms import ZERO, Term, Where, densities, mask
 from schematic.compiler.branches import Branch, Fixed, Given, Graph, Source, draws, sources
 from schematic.compiler.forms import Draws, mentioned_in, open_domain
 from schematic.core.diagnostics import Report, error
+from schematic.graph.model import Factor
 
 MOST = 4  # inferred variables that are partial: a model is read for each subset of them
 
@@ -37,19 +38,25 @@ class Reading:
 
 
 def check_partial(g: Graph, report: Report) -> None:
-    """What would be read too many times over, or weighed where some records have no weight."""
+    """What would be read too many times over."""
     for name in g.inferred[MOST:]:
         report.add(
             error("SG422", g.variables[name].span,
                   f"at most {MOST} `partial` variables can be inferred in one model, and `{name}` is one more",
                   f"delete `partial`, or the dashed arrow into `{name}`")
         )  # fmt: skip
-    for v in g.partial:
-        for f in (f for f in g.judges if f.divergence.penalty and v.name in f.parents):
-            report.add(
-                error("SG422", f.span, f"a gradient penalty needs `{v.name}` in every record, and it is `partial`",
-                      "another divergence, or other sources for the blue arrow")
-            )  # fmt: skip
+
+
+def check_penalties(g: Graph, own: Iterable[Factor], r: Reading, report: Report) -> None:
+    """A gradient penalty stands on a point a record: its sources depend on nothing that a record may lack."""
+    for f in (f for f in own if f.divergence.penalty):
+        for case, told in zip(r.drawn, r.open, strict=True):
+            read = {v for d in trim(case, f.parents) for v in (*d.targets, *d.given)}
+            for name in (v.name for v in g.partial if v.name in told & read):
+                report.add(
+                    error("SG422", f.span, f"a gradient penalty needs `{name}` in every record, and it is `partial`",
+                          "another divergence, or other sources for the blue arrow")
+                )  # fmt: skip
 
 
 def readings(g: Graph, read: Callable[[Seen], Reading]) -> dict[Seen, Reading]:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from schematic.calculus.terms import Density
 from schematic.compiler import estimators
 from schematic.compiler.branches import Given
-from schematic.compiler.emit_text import TAKEN, WIDTH, indent, local, noted, number, quoted, unique
+from schematic.compiler.emit_text import TAKEN, WIDTH, indent, key_local, noted, number, quoted, unique
 from schematic.compiler.program import Conditional
 from schematic.compiler.pyro_reading import Reading
 from schematic.graph.model import Factor, Variable
@@ -37,7 +37,7 @@ class Program:
     def name(self, key: str) -> str:
         """The local variable for a key: `z`, or `z_fake` for `z.fake`."""
         if key not in self.locals:
-            wanted = local(f"{key}{self.suffix}".replace(".", "_").replace(" ", "_"))
+            wanted = key_local(f"{key}{self.suffix}")
             self.locals[key] = unique(wanted, (*OWN, *TAKEN - {wanted}, *self.locals.values()))
         return self.locals[key]
 

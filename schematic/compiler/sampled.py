@@ -20,7 +20,7 @@ from schematic.compiler.forms import (
     read,
 )
 from schematic.compiler.importance import log_mean, normalized, split
-from schematic.compiler.observed import Reading, Seen, by_observation, guarded, readings, records, told
+from schematic.compiler.observed import Reading, Seen, by_observation, check_penalties, guarded, readings, records, told
 from schematic.compiler.soundness import check_bracket, check_own_draws
 from schematic.compiler.weighed import outer_draws, weighed_term
 from schematic.core.diagnostics import Report
@@ -56,6 +56,7 @@ def judge_term(g: Graph, side: Process, phi: str, report: Report) -> Term:
     found = readings(g, reading)
     if weighs:
         return _at_origins(g, found, report)
+    check_penalties(g, own, found[frozenset()], report)
     return Add((_expected(g, found, None), *penalties(g, own, list(found[frozenset()].drawn))))
 
 

@@ -51,3 +51,21 @@ def test_so_many_can_be_inferred(number: int, found: list[str]) -> None:
     names = [f"t{i}" for i in range(number)]
     drawn = "".join(f' {n} : binary = data("{n}") partial  q_eta.{n} : x --> {n}' for n in names)
     assert codes(f"model M {{ x : real(3) = data {drawn} p_theta : {', '.join(names)} -> x }}") == found
+
+
+AUTOENCODER = """model A { x : unit(4) = data("image")  c : category(3) = data("label") partial  z : real(2) ~ Normal(0, 1)
+  y : domain(fake, real)  q_eta : x, c, y ==> z  q_phi : z ~> y %s } %s"""
+
+
+@pytest.mark.parametrize(
+    ("option", "move", "found"),
+    (
+        ("", "", []),
+        ("divergence wasserstein(penalty: 10)", "", ["SG422"]),  # the points would stand on labels that are missing
+        ("divergence wasserstein(penalty: 0)", "", []),
+        ("", "model M = importance(A)", ["SG415"]),  # so would the weights of the other records
+        ("", "model M = importance(A, 4)", []),
+    ),
+)
+def test_nothing_stands_on_what_is_missing(option: str, move: str, found: list[str]) -> None:
+    assert codes(AUTOENCODER % (option, move)) == found

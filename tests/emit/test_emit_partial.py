@@ -146,6 +146,19 @@ def test_a_discriminator_of_what_is_observed_and_of_what_is_inferred(compiled: C
     same(p, p.objective(draw, "phi"), found[0] + found[1], "phi")
 
 
+def test_a_trunk_of_the_discriminator_reads_what_is_observed(compiled: Compile) -> None:
+    """f is phi's own, of a code that the others infer and of a label: computed once more for phi, for either label."""
+    p, records, draw = compiled(f"""model M {{ {X} {T} f : real(2) {Y} q_eta : x, y ==> z = mlp(4)
+        q_eta.t : x ==> t = mlp(4)  q_phi.f : z, t ==> f = mlp(3)  q_phi : f ~> y = mlp(3) }}""")
+    z, inferred = (net(records["image"]).detach() for net in (p.q_eta, p.q_eta_t))
+    t = torch.where(SEEN[:, None], records["label"], inferred)
+    fake = logsigmoid(-p.q_phi(p.q_phi_f(z, t)).logits).mean()
+    real = logsigmoid(p.q_phi(p.q_phi_f(draw["real"]["z"], t)).logits).mean()
+    ours = p.objective(draw, "phi")
+    same(p, ours, 0.5 * (fake + real), "phi")
+    still(p, ours, "eta")
+
+
 @pytest.mark.parametrize("text", (SVAE, AASVAE, CGAN, CVAE))
 def test_what_is_missing_is_never_read(compiled: Compile, text: str) -> None:
     """Whatever stands in a label that is not observed, values and gradients are the same."""
