@@ -46,8 +46,8 @@ def check_weights(g: Graph, found: tuple[Objective, ...], report: Report) -> Non
     for name in dict.fromkeys(v for s in weighed for v, _ in s.observed):
         report.add(
             error("SG415", g.model.reading,
-                  f"`importance` weighs the records of a batch against each other, and `{name}` is `partial`: some have "
-                  "no weight", f"`importance(M, 16)`, draws of each record, or `{name}` in all of them")
+                  f"`importance` weighs the records of a batch against each other, and `{name}` is `partial`: "
+                  "some have no weight", f"`importance(M, 16)`, draws of each record, or `{name}` in all of them")
         )  # fmt: skip
 
 

@@ -53,8 +53,8 @@ def test_so_many_can_be_inferred(number: int, found: list[str]) -> None:
     assert codes(f"model M {{ x : real(3) = data {drawn} p_theta : {', '.join(names)} -> x }}") == found
 
 
-AUTOENCODER = """model A { x : unit(4) = data("image")  c : category(3) = data("label") partial  z : real(2) ~ Normal(0, 1)
-  y : domain(fake, real)  q_eta : x, c, y ==> z  q_phi : z ~> y %s } %s"""
+AUTOENCODER = """model A { x : unit(4) = data("image")  c : category(3) = data("label") partial
+  z : real(2) ~ Normal(0, 1)  y : domain(fake, real)  q_eta : x, c, y ==> z  q_phi : z ~> y %s } %s"""
 
 
 @pytest.mark.parametrize(
